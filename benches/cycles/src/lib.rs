@@ -1,0 +1,1 @@
+//! A QEMU plugin that counts instructions between markers.

@@ -1,0 +1,1 @@
+//! Kernel benchmarks on the PC.

@@ -1,0 +1,1 @@
+//! What a board gives the firmware: camera, clock, model store, link.

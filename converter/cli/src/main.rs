@@ -1,0 +1,3 @@
+//! The ocellus command.
+
+fn main() {}

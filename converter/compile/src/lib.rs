@@ -1,0 +1,1 @@
+//! Calibrate, quantize, lower, plan, emit: a graph into a model file.

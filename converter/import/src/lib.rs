@@ -1,0 +1,1 @@
+//! Model files into the converter's graph.

@@ -1,0 +1,1 @@
+//! The converter's graph: typed operators, shapes, passes, float execution.

@@ -1,0 +1,1 @@
+//! The firmware's main loop, generic over the board.

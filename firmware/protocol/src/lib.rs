@@ -1,0 +1,1 @@
+//! Framed messages between device and PC.

@@ -1,0 +1,1 @@
+//! The model file: types, checked view, writer, operator definitions.

@@ -1,0 +1,1 @@
+//! Camera frames into model inputs: resize, letterbox, colour, normalization.

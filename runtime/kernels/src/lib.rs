@@ -1,0 +1,1 @@
+//! Integer kernels: the reference, and one implementation for each instruction set.

@@ -1,0 +1,1 @@
+//! Vision tasks: output arrays into classes and boxes.

@@ -1,0 +1,1 @@
+//! Test cases shared by conformance tests, benches and boards.

@@ -1,0 +1,1 @@
+//! Every kernel against the reference, on every instruction set.
