@@ -1,1 +1,9 @@
-//! The converter's graph: typed operators, shapes, passes, float execution.
+//! The converter's graph: typed operators, static shapes, passes, float execution.
+//!
+//! One graph, three readers: it is lowered to the int8 program, executed in float, and compared with an independent float runtime.
+
+mod graph;
+mod op;
+
+pub use graph::{Assembly, BorderType, Graph, Input, Node, Output, Tensor, TensorId};
+pub use op::{BinaryOp, CoordinateMode, NearestMode, Op, ResizeMode, UnaryOp, Window};

@@ -1,0 +1,270 @@
+//! The operators of the graph. Pictures are `Nhwc` throughout; the importer writes transposes around an operator of a `Nchw` file, and a
+//! pass removes them.
+
+/// Padding, strides and dilations of a sliding window. Pairs are (rows, columns).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Distance between outputs (of the input for a transposed convolution).
+    pub stride: [usize; 2],
+    /// Distance between taps.
+    pub dilation: [usize; 2],
+    /// Padding above and to the left.
+    pub pad_before: [usize; 2],
+    /// Padding below and to the right. For `ceil_mode` and SAME the importer has made it explicit.
+    pub pad_after: [usize; 2],
+}
+
+/// Two operands with numpy broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `a / b`
+    Div,
+    /// smaller
+    Minimum,
+    /// larger
+    Maximum,
+}
+
+/// A function of one value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum UnaryOp {
+    /// Limits to `min..=max`; either may be infinite. ReLU is `0..=inf`, ReLU6 `0..=6`.
+    Clip {
+        /// Lower limit.
+        min: f32,
+        /// Upper limit.
+        max: f32,
+    },
+    /// `x < 0 ? slope * x : x`
+    LeakyRelu {
+        /// Slope of the negative side.
+        slope: f32,
+    },
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `clamp(alpha * x + beta, 0, 1)`
+    HardSigmoid {
+        /// Factor.
+        alpha: f32,
+        /// Offset.
+        beta: f32,
+    },
+    /// `x * clamp(x / 6 + 1/2, 0, 1)`
+    HardSwish,
+    /// `x * sigmoid(x)`
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Exponential.
+    Exp,
+    /// Absolute value.
+    Abs,
+    /// `-x`
+    Neg,
+    /// `scale * x + offset`, with constants that are one number.
+    Affine {
+        /// Factor.
+        scale: f32,
+        /// Offset.
+        offset: f32,
+    },
+}
+
+/// How a resize finds the source coordinate of an output index (ONNX's names).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CoordinateMode {
+    /// `(i + 0.5) / scale - 0.5`
+    HalfPixel,
+    /// As `HalfPixel`, but 0 where the output has one pixel.
+    PytorchHalfPixel,
+    /// `i * (in - 1) / (out - 1)`
+    AlignCorners,
+    /// `i / scale`
+    Asymmetric,
+}
+
+/// How a nearest-neighbour resize rounds the source coordinate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NearestMode {
+    /// Halves down.
+    RoundPreferFloor,
+    /// Halves up.
+    RoundPreferCeil,
+    /// Down.
+    Floor,
+    /// Up.
+    Ceil,
+}
+
+/// What a resize does between pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResizeMode {
+    /// Copies one pixel.
+    Nearest(NearestMode),
+    /// Bilinear.
+    Linear,
+}
+
+/// An operator. Inputs and outputs are listed with each.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// `x [n,h,w,ic]`, weights `[oc,kh,kw,ic/groups]`, bias `[oc]` (optional) to `[n,oh,ow,oc]`. Depthwise is `groups == ic`.
+    Conv2d {
+        /// Steps and padding.
+        window: Window,
+        /// Groups of channels.
+        groups: usize,
+    },
+    /// `x [n,h,w,ic]`, weights `[oc,kh,kw,ic/groups]`, bias `[oc]` (optional) to `[n,oh,ow,oc]`. Padding takes away from the output.
+    TransposeConv2d {
+        /// Steps and padding of the output.
+        window: Window,
+        /// Rows and columns added at the end of the output.
+        output_padding: [usize; 2],
+        /// Groups of channels.
+        groups: usize,
+    },
+    /// `x [..,k]`, weights `[oc,k]`, bias `[oc]` (optional) to `[..,oc]`.
+    FullyConnected,
+    /// `x [n,h,w,c]`.
+    MaxPool2d {
+        /// Rows and columns of the window.
+        kernel: [usize; 2],
+        /// Steps and padding.
+        window: Window,
+    },
+    /// `x [n,h,w,c]`.
+    AveragePool2d {
+        /// Rows and columns of the window.
+        kernel: [usize; 2],
+        /// Steps and padding.
+        window: Window,
+        /// Padding counts in the divisor.
+        count_include_pad: bool,
+    },
+    /// Mean over axes, which stay with size 1 where `keep_dims`.
+    Mean {
+        /// Axes, sorted.
+        axes: Vec<usize>,
+        /// Keep them with size 1.
+        keep_dims: bool,
+    },
+    /// Two inputs with broadcast.
+    Binary(BinaryOp),
+    /// One input.
+    Unary(UnaryOp),
+    /// `x [..,c]`, slope `[c]` or `[1]`: the channel axis is the innermost.
+    Prelu,
+    /// One input.
+    Softmax {
+        /// Axis that adds up to 1.
+        axis: usize,
+    },
+    /// Any count of inputs.
+    Concat {
+        /// Axis along which they are joined.
+        axis: usize,
+    },
+    /// A box with positive steps: on each axis `begin + i * step`, `i` below the output's size, which `size` gives.
+    Slice {
+        /// First index on each axis.
+        begin: Vec<usize>,
+        /// Sizes of the output.
+        size: Vec<usize>,
+        /// Steps.
+        step: Vec<usize>,
+    },
+    /// A frame of a constant.
+    Pad {
+        /// Elements before, on each axis.
+        before: Vec<usize>,
+        /// Elements after, on each axis.
+        after: Vec<usize>,
+        /// What they hold.
+        value: f32,
+    },
+    /// The same values under another shape.
+    Reshape {
+        /// The new shape.
+        shape: Vec<usize>,
+    },
+    /// Output axis `i` is input axis `order[i]`.
+    Transpose {
+        /// Which input axis each output axis is.
+        order: Vec<usize>,
+    },
+    /// Chosen indices of one axis.
+    Gather {
+        /// The axis.
+        axis: usize,
+        /// Which indices, in order.
+        indices: Vec<usize>,
+    },
+    /// `x [n,h,w,c]`.
+    Resize {
+        /// What happens between pixels.
+        mode: ResizeMode,
+        /// How the source coordinate is found.
+        coordinates: CoordinateMode,
+        /// Rows and columns of the output.
+        size: [usize; 2],
+        /// Output size over input size as the file states it; coordinate rules use it.
+        scale: [f32; 2],
+    },
+    /// Fixes the scale of a value: `QuantizeLinear` at an output of the model.
+    Quantize {
+        /// Real value of one step.
+        scale: f32,
+        /// Zero point in the file's type.
+        zero_point: i32,
+        /// True: `u8` for the user; the device holds `s8`, 128 lower.
+        unsigned: bool,
+    },
+}
+
+impl Op {
+    /// The operator's name in messages and reports; the same word as in the model file where there is one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Conv2d { .. } => "conv_2d",
+            Op::TransposeConv2d { .. } => "transpose_conv_2d",
+            Op::FullyConnected => "fully_connected",
+            Op::MaxPool2d { .. } => "max_pool_2d",
+            Op::AveragePool2d { .. } => "average_pool_2d",
+            Op::Mean { .. } => "mean",
+            Op::Binary(BinaryOp::Add) => "add",
+            Op::Binary(BinaryOp::Sub) => "sub",
+            Op::Binary(BinaryOp::Mul) => "mul",
+            Op::Binary(BinaryOp::Div) => "div",
+            Op::Binary(BinaryOp::Minimum) => "minimum",
+            Op::Binary(BinaryOp::Maximum) => "maximum",
+            Op::Unary(UnaryOp::Clip { .. }) => "clip",
+            Op::Unary(UnaryOp::LeakyRelu { .. }) => "leaky_relu",
+            Op::Unary(UnaryOp::Sigmoid) => "sigmoid",
+            Op::Unary(UnaryOp::HardSigmoid { .. }) => "hard_sigmoid",
+            Op::Unary(UnaryOp::HardSwish) => "hard_swish",
+            Op::Unary(UnaryOp::Silu) => "silu",
+            Op::Unary(UnaryOp::Tanh) => "tanh",
+            Op::Unary(UnaryOp::Exp) => "exp",
+            Op::Unary(UnaryOp::Abs) => "abs",
+            Op::Unary(UnaryOp::Neg) => "neg",
+            Op::Unary(UnaryOp::Affine { .. }) => "affine",
+            Op::Prelu => "prelu",
+            Op::Softmax { .. } => "softmax",
+            Op::Concat { .. } => "concat",
+            Op::Slice { .. } => "slice",
+            Op::Pad { .. } => "pad",
+            Op::Reshape { .. } => "reshape",
+            Op::Transpose { .. } => "transpose",
+            Op::Gather { .. } => "gather",
+            Op::Resize { .. } => "resize",
+            Op::Quantize { .. } => "quantize",
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Operands of kernels: slices in, slices out, scratch handed in.
+//!
+//! Lengths are those that the operator's parameters say (`ocellus_format::ops`). A kernel that is handed other lengths leaves the
+//! output unspecified, but never panics and never reads or writes outside its slices.
+
+/// Operands of a convolution, depthwise convolution, transposed convolution or fully connected layer.
+#[derive(Debug)]
+pub struct ConvIo<'a> {
+    /// Input, `Nhwc`, or `[rows, in_c]`.
+    pub x: &'a [i8],
+    /// Weights, in the layout that the parameters name.
+    pub weights: &'a [i8],
+    /// One an output channel.
+    pub bias: &'a [i32],
+    /// One an output channel.
+    pub multipliers: &'a [i32],
+    /// One an output channel.
+    pub shifts: &'a [u8],
+    /// Output, `Nhwc`, or `[rows, out_c]`.
+    pub y: &'a mut [i8],
+    /// As many bytes as [`crate::select`] says, or fewer, where a kernel without scratch runs; 16-byte aligned in the engine.
+    pub scratch: &'a mut [u8],
+}
+
+/// One input, one output.
+#[derive(Debug)]
+pub struct UnaryIo<'a> {
+    /// Input.
+    pub x: &'a [i8],
+    /// Output.
+    pub y: &'a mut [i8],
+}
+
+/// Operands of an average pool.
+#[derive(Debug)]
+pub struct AveragePoolIo<'a> {
+    /// Input, `Nhwc`.
+    pub x: &'a [i8],
+    /// One, or one for each count of taps.
+    pub multipliers: &'a [i32],
+    /// One, or one for each count of taps.
+    pub shifts: &'a [u8],
+    /// Output, `Nhwc`.
+    pub y: &'a mut [i8],
+}
+
+/// The first operand of an operator that may run in place.
+#[derive(Debug)]
+pub enum InOut<'a> {
+    /// Input and output lie apart.
+    Apart(&'a [i8], &'a mut [i8]),
+    /// The output replaces the input.
+    InPlace(&'a mut [i8]),
+}
+
+/// Two inputs with broadcast, one output.
+#[derive(Debug)]
+pub struct BinaryIo<'a> {
+    /// First input and the output.
+    pub a_y: InOut<'a>,
+    /// Second input.
+    pub b: &'a [i8],
+}
+
+/// Operands of a table look-up.
+#[derive(Debug)]
+pub struct LookupIo<'a> {
+    /// Input and output.
+    pub x_y: InOut<'a>,
+    /// 256 entries, `table[x + 128]`.
+    pub table: &'a [i8],
+}
+
+/// Operands of a leaky rectifier with a slope for each channel.
+#[derive(Debug)]
+pub struct PreluIo<'a> {
+    /// Input and output.
+    pub x_y: InOut<'a>,
+    /// One a channel, negative side.
+    pub multipliers: &'a [i32],
+    /// One a channel, negative side.
+    pub shifts: &'a [u8],
+}
+
+/// Operands of a softmax.
+#[derive(Debug)]
+pub struct SoftmaxIo<'a> {
+    /// Input, `[rows, n]`.
+    pub x: &'a [i8],
+    /// 256 entries, by distance from the row's maximum.
+    pub table: &'a [u32],
+    /// Output, `[rows, n]`.
+    pub y: &'a mut [i8],
+}
+
+/// One input, index tables, one output: gather and resize.
+#[derive(Debug)]
+pub struct IndexedIo<'a> {
+    /// Input.
+    pub x: &'a [i8],
+    /// Indices of a gather; row table of a resize.
+    pub rows: &'a [u16],
+    /// Column table of a resize; empty for a gather.
+    pub columns: &'a [u16],
+    /// Output.
+    pub y: &'a mut [i8],
+}
