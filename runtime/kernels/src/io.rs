@@ -53,6 +53,27 @@ pub enum InOut<'a> {
     InPlace(&'a mut [i8]),
 }
 
+impl InOut<'_> {
+    /// Input element `index`, or 0 outside. In place, it is the output's element, once that has been written.
+    #[inline]
+    pub fn get(&self, index: usize) -> i8 {
+        let x: &[i8] = match self {
+            InOut::Apart(x, _) => x,
+            InOut::InPlace(x) => x,
+        };
+        x.get(index).copied().unwrap_or(0)
+    }
+
+    /// Writes output element `index`, where there is one.
+    #[inline]
+    pub fn put(&mut self, index: usize, value: i8) {
+        let (InOut::Apart(_, y) | InOut::InPlace(y)) = self;
+        if let Some(slot) = y.get_mut(index) {
+            *slot = value;
+        }
+    }
+}
+
 /// Two inputs with broadcast, one output.
 #[derive(Debug)]
 pub struct BinaryIo<'a> {

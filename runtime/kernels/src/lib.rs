@@ -5,11 +5,31 @@
 //! for bit (`docs/numerics.md`). [`select`] says, on any machine, which kernel an operator gets on an instruction set, and how much scratch.
 #![no_std]
 
-mod io;
+// Asking a PC for its instruction set needs the operating system.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+extern crate std;
+
+pub mod generic;
+pub mod layout;
 pub mod reference;
 pub mod select;
 
-pub use io::{AveragePoolIo, BinaryIo, ConvIo, InOut, IndexedIo, LookupIo, PreluIo, SoftmaxIo, UnaryIo};
+#[cfg(ocellus_isa = "cortex_m_dsp")]
+pub mod cortex_m_dsp;
+#[cfg(ocellus_isa = "helium")]
+pub mod helium;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
+#[cfg(target_arch = "x86_64")]
+pub mod x86;
+
+mod device;
+mod io;
+
+pub use device::{DEVICE, Device, WithKernels, best, dispatch, is_available};
+pub use io::{
+    AveragePoolIo, BinaryIo, ConvIo, InOut, IndexedIo, LookupIo, PreluIo, SoftmaxIo, UnaryIo,
+};
 
 use ocellus_format::{Isa, ops};
 

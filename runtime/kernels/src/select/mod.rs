@@ -1,0 +1,157 @@
+//! Which kernel an operator gets on an instruction set, and the scratch that it needs. Compiled everywhere, so that a PC plans for a chip that it
+//! is not; the kernels themselves ask here too, so that plan and run cannot differ.
+//!
+//! One file an instruction set says which kernels that one has; what it does not name is the reference's.
+
+mod helium;
+mod x86;
+
+use ocellus_format::{
+    Isa,
+    ops::{self, OpCode},
+};
+
+/// The kernel of one operator on one instruction set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Whose kernel runs: the instruction set asked for, or [`Isa::Reference`].
+    pub isa: Isa,
+    /// The operator's name, with the variant where there are several: `conv_2d`, `conv_2d_1x1`.
+    pub kernel: &'static str,
+    /// Bytes of scratch it wants.
+    pub scratch_bytes: u32,
+}
+
+impl Choice {
+    /// The reference kernel of an operator.
+    pub const fn reference(kernel: &'static str) -> Choice {
+        Choice {
+            isa: Isa::Reference,
+            kernel,
+            scratch_bytes: 0,
+        }
+    }
+
+    /// The name in reports: `helium-conv_2d-s8`.
+    pub fn display(&self) -> impl core::fmt::Display {
+        struct Name(Choice);
+        impl core::fmt::Display for Name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(self.0.isa.name())?;
+                f.write_str("-")?;
+                f.write_str(self.0.kernel)?;
+                f.write_str("-s8")
+            }
+        }
+        Name(*self)
+    }
+}
+
+/// An operator with its parameters, whichever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is the operator of its name")]
+#[non_exhaustive]
+pub enum Operator<'a> {
+    Conv2d(&'a ops::Conv2d),
+    DepthwiseConv2d(&'a ops::DepthwiseConv2d),
+    TransposeConv2d(&'a ops::TransposeConv2d),
+    FullyConnected(&'a ops::FullyConnected),
+    MaxPool2d(&'a ops::MaxPool2d),
+    AveragePool2d(&'a ops::AveragePool2d),
+    Add(&'a ops::Add),
+    Mul(&'a ops::Mul),
+    Minimum(&'a ops::Minimum),
+    Maximum(&'a ops::Maximum),
+    Lookup(&'a ops::Lookup),
+    Prelu(&'a ops::Prelu),
+    Softmax(&'a ops::Softmax),
+    Concat(&'a ops::Concat),
+    Slice(&'a ops::Slice),
+    Pad(&'a ops::Pad),
+    Transpose(&'a ops::Transpose),
+    Gather(&'a ops::Gather),
+    ResizeNearest(&'a ops::ResizeNearest),
+    ResizeBilinear(&'a ops::ResizeBilinear),
+}
+
+/// The kernel of any operator.
+pub fn choice(isa: Isa, operator: Operator<'_>) -> Choice {
+    match operator {
+        Operator::Conv2d(p) => conv_2d(isa, p),
+        Operator::DepthwiseConv2d(p) => depthwise_conv_2d(isa, p),
+        Operator::TransposeConv2d(p) => transpose_conv_2d(isa, p),
+        Operator::FullyConnected(p) => fully_connected(isa, p),
+        Operator::MaxPool2d(p) => max_pool_2d(isa, p),
+        Operator::AveragePool2d(p) => average_pool_2d(isa, p),
+        Operator::Add(p) => add(isa, p),
+        Operator::Mul(p) => mul(isa, p),
+        Operator::Minimum(p) => minimum(isa, p),
+        Operator::Maximum(p) => maximum(isa, p),
+        Operator::Lookup(p) => lookup(isa, p),
+        Operator::Prelu(p) => prelu(isa, p),
+        Operator::Softmax(p) => softmax(isa, p),
+        Operator::Concat(p) => concat(isa, p),
+        Operator::Slice(p) => slice(isa, p),
+        Operator::Pad(p) => pad(isa, p),
+        Operator::Transpose(p) => transpose(isa, p),
+        Operator::Gather(p) => gather(isa, p),
+        Operator::ResizeNearest(p) => resize_nearest(isa, p),
+        Operator::ResizeBilinear(p) => resize_bilinear(isa, p),
+    }
+}
+
+/// Parameters whose kernel can be asked for, so that code generic over operators can.
+pub trait Select {
+    /// The kernel on an instruction set.
+    fn select(&self, isa: Isa) -> Choice;
+}
+
+/// For each operator: a function of its name, `From` and [`Select`] for its parameters.
+macro_rules! operators {
+    ($($function:ident $name:ident)*) => {$(
+        #[doc = concat!("The kernel of `", stringify!($function), "`.")]
+        pub fn $function(isa: Isa, p: &ops::$name) -> Choice {
+            let chosen = match isa {
+                Isa::Helium => helium::choice(Operator::$name(p)),
+                Isa::Avx2 | Isa::Avx512Vnni => x86::choice(isa, Operator::$name(p)),
+                _ => None,
+            };
+            chosen.unwrap_or(Choice::reference(OpCode::$name.name()))
+        }
+
+        impl<'a> From<&'a ops::$name> for Operator<'a> {
+            fn from(p: &'a ops::$name) -> Operator<'a> {
+                Operator::$name(p)
+            }
+        }
+
+        impl Select for ops::$name {
+            fn select(&self, isa: Isa) -> Choice {
+                $function(isa, self)
+            }
+        }
+    )*};
+}
+
+operators! {
+    conv_2d Conv2d
+    depthwise_conv_2d DepthwiseConv2d
+    transpose_conv_2d TransposeConv2d
+    fully_connected FullyConnected
+    max_pool_2d MaxPool2d
+    average_pool_2d AveragePool2d
+    add Add
+    mul Mul
+    minimum Minimum
+    maximum Maximum
+    lookup Lookup
+    prelu Prelu
+    softmax Softmax
+    concat Concat
+    slice Slice
+    pad Pad
+    transpose Transpose
+    gather Gather
+    resize_nearest ResizeNearest
+    resize_bilinear ResizeBilinear
+}
