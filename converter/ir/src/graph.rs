@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::Op;
+use crate::{GraphError, Op};
 
 /// A tensor of a [`Graph`], by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -132,13 +132,112 @@ impl Graph {
 
     /// Adds a tensor that some node will write.
     pub fn add_tensor(&mut self, name: impl Into<String>, shape: Vec<usize>) -> TensorId {
-        self.tensors.push(Tensor { name: name.into(), shape, value: None });
+        self.tensors.push(Tensor {
+            name: name.into(),
+            shape,
+            value: None,
+        });
         TensorId(self.tensors.len() - 1)
     }
 
     /// Adds a constant.
-    pub fn add_constant(&mut self, name: impl Into<String>, shape: Vec<usize>, value: impl Into<Arc<[f32]>>) -> TensorId {
-        self.tensors.push(Tensor { name: name.into(), shape, value: Some(value.into()) });
+    pub fn add_constant(
+        &mut self,
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        value: impl Into<Arc<[f32]>>,
+    ) -> TensorId {
+        self.tensors.push(Tensor {
+            name: name.into(),
+            shape,
+            value: Some(value.into()),
+        });
         TensorId(self.tensors.len() - 1)
+    }
+}
+
+impl Graph {
+    /// Adds a model input of the graph's own layout and returns its tensor.
+    pub fn add_input(
+        &mut self,
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        border: BorderType,
+    ) -> TensorId {
+        let name = name.into();
+        let tensor = self.add_tensor(name.clone(), shape.clone());
+        let order = (0..shape.len()).collect();
+        self.inputs.push(Input {
+            tensor,
+            name,
+            shape,
+            order,
+            border,
+        });
+        tensor
+    }
+
+    /// Makes a tensor an output of the model, as it is.
+    pub fn add_output(&mut self, name: impl Into<String>, tensor: TensorId, border: BorderType) {
+        let shape = self.tensor(tensor).shape.clone();
+        self.outputs.push(Output {
+            name: name.into(),
+            shape,
+            assembly: Assembly::Tensor(tensor),
+            border,
+        });
+    }
+
+    /// Appends a node and returns its output, whose shape is inferred and whose name is the node's. A name that is taken gets a number.
+    ///
+    /// # Errors
+    /// - [`GraphError::Shape`]: the inputs do not fit the operator
+    /// - [`GraphError::NoSuchTensor`]: an input is not a tensor of this graph
+    pub fn add_node(
+        &mut self,
+        name: impl Into<String>,
+        op: Op,
+        inputs: &[TensorId],
+    ) -> Result<TensorId, GraphError> {
+        let name = self.unused_node_name(name.into());
+        let mut shapes = Vec::with_capacity(inputs.len());
+        for id in inputs {
+            let tensor = self
+                .tensors
+                .get(id.0)
+                .ok_or_else(|| GraphError::NoSuchTensor {
+                    user: name.clone(),
+                    tensor: id.0,
+                })?;
+            shapes.push(tensor.shape.as_slice());
+        }
+        let shape = op
+            .output_shape(&shapes)
+            .map_err(|source| GraphError::Shape {
+                node: name.clone(),
+                source,
+            })?;
+        let output = self.add_tensor(name.clone(), shape);
+        self.nodes.push(Node {
+            name,
+            op,
+            inputs: inputs.to_vec(),
+            output,
+            clamp: None,
+        });
+        Ok(output)
+    }
+
+    /// `base`, or `base` with the first free number.
+    pub fn unused_node_name(&self, base: String) -> String {
+        let taken = |name: &str| self.nodes.iter().any(|node| node.name == name);
+        if !base.is_empty() && !taken(&base) {
+            return base;
+        }
+        let stem = if base.is_empty() { "node" } else { &base };
+        (1usize..)
+            .map(|i| format!("{stem}.{i}"))
+            .find(|name| !taken(name))
+            .unwrap_or(base)
     }
 }

@@ -4,6 +4,10 @@
 
 mod graph;
 mod op;
+mod shape;
+mod verify;
 
 pub use graph::{Assembly, BorderType, Graph, Input, Node, Output, Tensor, TensorId};
 pub use op::{BinaryOp, CoordinateMode, NearestMode, Op, ResizeMode, UnaryOp, Window};
+pub use shape::{MAX_ELEMENTS, ShapeError, broadcast, is_permutation};
+pub use verify::GraphError;
