@@ -5,12 +5,47 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(target_endian = "big")]
+compile_error!(
+    "model files are read in place and are little-endian; big-endian targets need a reader that copies"
+);
+
+#[cfg(feature = "write")]
+extern crate alloc;
+
+pub mod layout;
 pub mod ops;
 
+mod digest;
+mod error;
+#[cfg(feature = "write")]
+mod info;
 mod isa;
+mod plan;
+mod program;
 mod quant;
+mod task;
 mod tensor;
+mod view;
+#[cfg(feature = "write")]
+mod write;
 
+pub use digest::{digest, verify};
+pub use error::{Family, FormatError};
+#[cfg(feature = "write")]
+pub use info::{
+    Assembly, AssemblyStep, BorderInput, BorderOutput, BorderType, Calibration, CalibrationData,
+    Info,
+};
 pub use isa::{Isa, WeightLayout};
+pub use layout::{Aligned, FORMAT_VERSION, Tag};
+pub use program::{
+    MAX_ARENA_BYTES, MAX_BORDER, MAX_INPUTS, MAX_OPERATORS, MAX_OUTPUTS, Operator, Operators,
+    Program, TensorIds,
+};
 pub use quant::{QParams, Requant};
+pub use task::{Colour, Fit, Preprocess, Task, TaskRecord};
 pub use tensor::{Class, DType, MAX_RANK, RawTensor, TENSOR_RECORD_BYTES, TensorInfo};
+pub use view::ModelView;
+#[cfg(feature = "write")]
+pub use write::{AlignedBytes, Element, Scratch, TensorRef, WriteError, Writer, seal};

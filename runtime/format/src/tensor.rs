@@ -158,6 +158,8 @@ pub struct TensorInfo {
 impl TensorInfo {
     /// The sizes in use.
     pub fn shape(&self) -> &[u32] {
-        self.dims.get(..usize::from(self.rank)).unwrap_or(&self.dims)
+        self.dims
+            .get(..usize::from(self.rank))
+            .unwrap_or(&self.dims)
     }
 }

@@ -20,7 +20,11 @@ pub struct Binary {
 impl Binary {
     /// `len` values against `len` values.
     pub const fn flat(shape: [u32; BROADCAST_RANK]) -> Binary {
-        Binary { shape, broadcast_a: 0, broadcast_b: 0 }
+        Binary {
+            shape,
+            broadcast_a: 0,
+            broadcast_b: 0,
+        }
     }
 
     /// Distance in elements from one index to the next on each axis of an operand with those broadcast bits; 0 where repeated.

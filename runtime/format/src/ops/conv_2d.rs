@@ -54,7 +54,8 @@ impl Conv2d {
         match self.layout {
             WeightLayout::Portable => taps.checked_mul(u64::from(self.out_c)),
             WeightLayout::Interleave4x16 => {
-                let blocks = u64::from(self.group_out_c().div_ceil(4)).checked_mul(u64::from(self.groups))?;
+                let blocks = u64::from(self.group_out_c().div_ceil(4))
+                    .checked_mul(u64::from(self.groups))?;
                 taps.div_ceil(16).checked_mul(64)?.checked_mul(blocks)
             }
         }
@@ -89,6 +90,9 @@ impl Params<'_> for Conv2d {
     }
 
     fn macs(&self) -> u64 {
-        u64::from(self.window.out_h) * u64::from(self.window.out_w) * u64::from(self.out_c) * u64::from(self.taps())
+        u64::from(self.window.out_h)
+            * u64::from(self.window.out_w)
+            * u64::from(self.out_c)
+            * u64::from(self.taps())
     }
 }

@@ -57,6 +57,9 @@ impl Params<'_> for DepthwiseConv2d {
 
     fn macs(&self) -> u64 {
         let w = &self.window;
-        u64::from(w.out_h) * u64::from(w.out_w) * u64::from(self.out_c()) * u64::from(w.kernel_h * w.kernel_w)
+        u64::from(w.out_h)
+            * u64::from(w.out_w)
+            * u64::from(self.out_c())
+            * u64::from(w.kernel_h * w.kernel_w)
     }
 }

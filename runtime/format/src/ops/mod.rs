@@ -16,12 +16,12 @@ mod softmax;
 mod transpose_conv_2d;
 mod window;
 
-pub use binary::{Add, Binary, Maximum, Minimum, Mul, BROADCAST_RANK};
+pub use binary::{Add, BROADCAST_RANK, Binary, Maximum, Minimum, Mul};
 pub use conv_2d::Conv2d;
 pub use depthwise_conv_2d::DepthwiseConv2d;
 pub use fully_connected::FullyConnected;
 pub use lookup::Lookup;
-pub use movement::{Concat, Gather, Pad, Slice, Transpose, MOVE_RANK};
+pub use movement::{Concat, Gather, MOVE_RANK, Pad, Slice, Transpose};
 pub use pool_2d::{AveragePool2d, MaxPool2d};
 pub use prelu::Prelu;
 pub use resize::{ResizeBilinear, ResizeNearest};
@@ -138,7 +138,15 @@ impl OpCode {
 
     /// True where output 0 may lie exactly where input 0 lies.
     pub const fn runs_in_place(self) -> bool {
-        matches!(self, OpCode::Add | OpCode::Mul | OpCode::Minimum | OpCode::Maximum | OpCode::Lookup | OpCode::Prelu)
+        matches!(
+            self,
+            OpCode::Add
+                | OpCode::Mul
+                | OpCode::Minimum
+                | OpCode::Maximum
+                | OpCode::Lookup
+                | OpCode::Prelu
+        )
     }
 }
 
@@ -198,7 +206,11 @@ impl Operands<'_> {
     /// # Errors
     /// [`OpError::OperandCount`].
     pub fn expect_counts(&self, inputs: usize, outputs: usize) -> Result<(), OpError> {
-        if self.inputs.len() == inputs && self.outputs.len() == outputs { Ok(()) } else { Err(OpError::OperandCount) }
+        if self.inputs.len() == inputs && self.outputs.len() == outputs {
+            Ok(())
+        } else {
+            Err(OpError::OperandCount)
+        }
     }
 
     /// Proves type and length of an input, which may lie in any memory.
@@ -206,8 +218,15 @@ impl Operands<'_> {
     /// # Errors
     /// [`OpError::Input`].
     pub fn expect_input(&self, index: usize, dtype: DType, len: u64) -> Result<(), OpError> {
-        let fits = self.inputs.get(index).is_some_and(|t| t.dtype == dtype && u64::from(t.len) == len);
-        if fits { Ok(()) } else { Err(OpError::Input { index: index as u8 }) }
+        let fits = self
+            .inputs
+            .get(index)
+            .is_some_and(|t| t.dtype == dtype && u64::from(t.len) == len);
+        if fits {
+            Ok(())
+        } else {
+            Err(OpError::Input { index: index as u8 })
+        }
     }
 
     /// Proves type and length of an input that must be a constant.
@@ -216,8 +235,15 @@ impl Operands<'_> {
     /// [`OpError::Input`].
     pub fn expect_constant(&self, index: usize, dtype: DType, len: u64) -> Result<(), OpError> {
         self.expect_input(index, dtype, len)?;
-        let constant = self.inputs.get(index).is_some_and(|t| t.class == Class::Constant);
-        if constant { Ok(()) } else { Err(OpError::Input { index: index as u8 }) }
+        let constant = self
+            .inputs
+            .get(index)
+            .is_some_and(|t| t.class == Class::Constant);
+        if constant {
+            Ok(())
+        } else {
+            Err(OpError::Input { index: index as u8 })
+        }
     }
 
     /// Proves type and length of an output, which must not be a constant.
@@ -225,11 +251,14 @@ impl Operands<'_> {
     /// # Errors
     /// [`OpError::Output`].
     pub fn expect_output(&self, index: usize, dtype: DType, len: u64) -> Result<(), OpError> {
-        let fits = self
-            .outputs
-            .get(index)
-            .is_some_and(|t| t.dtype == dtype && u64::from(t.len) == len && t.class != Class::Constant);
-        if fits { Ok(()) } else { Err(OpError::Output { index: index as u8 }) }
+        let fits = self.outputs.get(index).is_some_and(|t| {
+            t.dtype == dtype && u64::from(t.len) == len && t.class != Class::Constant
+        });
+        if fits {
+            Ok(())
+        } else {
+            Err(OpError::Output { index: index as u8 })
+        }
     }
 }
 
@@ -265,13 +294,21 @@ pub struct OutputS8 {
 impl OutputS8 {
     /// The whole `s8` range.
     pub const fn unclamped(zero_point: i8) -> OutputS8 {
-        OutputS8 { zero_point, min: i8::MIN, max: i8::MAX }
+        OutputS8 {
+            zero_point,
+            min: i8::MIN,
+            max: i8::MAX,
+        }
     }
 
     /// # Errors
     /// [`OpError::Parameter`] where `min > max`.
     pub(crate) fn check(self) -> Result<(), OpError> {
-        if self.min <= self.max { Ok(()) } else { Err(OpError::Parameter) }
+        if self.min <= self.max {
+            Ok(())
+        } else {
+            Err(OpError::Parameter)
+        }
     }
 
     /// `clamp(value + zero_point, min, max)`, rule 3's last line.

@@ -27,7 +27,10 @@ impl Params<'_> for Concat {
         if self.outer == 0 || self.outer > 1 << 24 {
             return Err(OpError::Shape);
         }
-        if operands.inputs.is_empty() || operands.inputs.len() > Self::MAX_INPUTS || operands.outputs.len() != 1 {
+        if operands.inputs.is_empty()
+            || operands.inputs.len() > Self::MAX_INPUTS
+            || operands.outputs.len() != 1
+        {
             return Err(OpError::OperandCount);
         }
         let mut sum = 0;
@@ -156,6 +159,10 @@ impl Params<'_> for Gather {
         operands.expect_counts(2, 1)?;
         operands.expect_input(0, DType::S8, product(&[self.outer, self.in_n, self.inner])?)?;
         operands.expect_constant(1, DType::U16, product(&[self.out_n])?)?;
-        operands.expect_output(0, DType::S8, product(&[self.outer, self.out_n, self.inner])?)
+        operands.expect_output(
+            0,
+            DType::S8,
+            product(&[self.outer, self.out_n, self.inner])?,
+        )
     }
 }

@@ -47,7 +47,11 @@ impl AveragePool2d {
     /// How many `Requant`s there are.
     #[inline]
     pub fn requant_count(&self) -> u32 {
-        if self.by_count { self.window.kernel_h * self.window.kernel_w } else { 1 }
+        if self.by_count {
+            self.window.kernel_h * self.window.kernel_w
+        } else {
+            1
+        }
     }
 }
 
@@ -74,7 +78,19 @@ fn check_pool(window: &Window2d, channels: u32, output: OutputS8) -> Result<(), 
     output.check()
 }
 
-fn expect_pictures(window: &Window2d, channels: u32, operands: &Operands<'_>) -> Result<(), OpError> {
-    operands.expect_input(0, DType::S8, product(&[window.in_h, window.in_w, channels])?)?;
-    operands.expect_output(0, DType::S8, product(&[window.out_h, window.out_w, channels])?)
+fn expect_pictures(
+    window: &Window2d,
+    channels: u32,
+    operands: &Operands<'_>,
+) -> Result<(), OpError> {
+    operands.expect_input(
+        0,
+        DType::S8,
+        product(&[window.in_h, window.in_w, channels])?,
+    )?;
+    operands.expect_output(
+        0,
+        DType::S8,
+        product(&[window.out_h, window.out_w, channels])?,
+    )
 }

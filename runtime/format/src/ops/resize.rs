@@ -26,10 +26,18 @@ impl Params<'_> for ResizeNearest {
 
     fn check(&self, operands: &Operands<'_>) -> Result<(), OpError> {
         operands.expect_counts(3, 1)?;
-        operands.expect_input(0, DType::S8, product(&[self.in_h, self.in_w, self.channels])?)?;
+        operands.expect_input(
+            0,
+            DType::S8,
+            product(&[self.in_h, self.in_w, self.channels])?,
+        )?;
         operands.expect_constant(1, DType::U16, u64::from(self.out_h))?;
         operands.expect_constant(2, DType::U16, u64::from(self.out_w))?;
-        operands.expect_output(0, DType::S8, product(&[self.out_h, self.out_w, self.channels])?)
+        operands.expect_output(
+            0,
+            DType::S8,
+            product(&[self.out_h, self.out_w, self.channels])?,
+        )
     }
 }
 
@@ -61,9 +69,17 @@ impl Params<'_> for ResizeBilinear {
 
     fn check(&self, operands: &Operands<'_>) -> Result<(), OpError> {
         operands.expect_counts(3, 1)?;
-        operands.expect_input(0, DType::S8, product(&[self.in_h, self.in_w, self.channels])?)?;
+        operands.expect_input(
+            0,
+            DType::S8,
+            product(&[self.in_h, self.in_w, self.channels])?,
+        )?;
         operands.expect_constant(1, DType::U16, u64::from(self.out_h) * 3)?;
         operands.expect_constant(2, DType::U16, u64::from(self.out_w) * 3)?;
-        operands.expect_output(0, DType::S8, product(&[self.out_h, self.out_w, self.channels])?)
+        operands.expect_output(
+            0,
+            DType::S8,
+            product(&[self.out_h, self.out_w, self.channels])?,
+        )
     }
 }

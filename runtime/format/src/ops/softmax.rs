@@ -17,7 +17,11 @@ pub struct Softmax {
 impl Softmax {
     /// The largest `exp_bits` whose sum over `n` values stays below `2^31`.
     pub const fn exp_bits_for(n: u32) -> u8 {
-        let log2_ceil = if n <= 1 { 0 } else { 32 - (n - 1).leading_zeros() };
+        let log2_ceil = if n <= 1 {
+            0
+        } else {
+            32 - (n - 1).leading_zeros()
+        };
         let room = 31_u32.saturating_sub(log2_ceil);
         if room < 22 { room as u8 } else { 22 }
     }

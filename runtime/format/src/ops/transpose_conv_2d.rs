@@ -84,6 +84,9 @@ impl Params<'_> for TransposeConv2d {
     fn macs(&self) -> u64 {
         let w = &self.window;
         let group_out_c = self.out_c.checked_div(self.groups).unwrap_or(0);
-        u64::from(w.in_h) * u64::from(w.in_w) * u64::from(self.in_c) * u64::from(w.kernel_h * w.kernel_w * group_out_c)
+        u64::from(w.in_h)
+            * u64::from(w.in_w)
+            * u64::from(self.in_c)
+            * u64::from(w.kernel_h * w.kernel_w * group_out_c)
     }
 }

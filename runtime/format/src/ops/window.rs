@@ -41,7 +41,12 @@ impl Window2d {
         product(&[self.in_h, self.in_w])?;
         product(&[self.out_h, self.out_w])?;
         product(&[self.kernel_h, self.kernel_w])?;
-        for size in [self.stride_h, self.stride_w, self.dilation_h, self.dilation_w] {
+        for size in [
+            self.stride_h,
+            self.stride_w,
+            self.dilation_h,
+            self.dilation_w,
+        ] {
             product(&[size])?;
         }
         if self.pad_top > super::MAX_SIZE || self.pad_left > super::MAX_SIZE {
@@ -52,7 +57,8 @@ impl Window2d {
             (self.out_h, self.stride_h, self.kernel_h, self.dilation_h),
             (self.out_w, self.stride_w, self.kernel_w, self.dilation_w),
         ] {
-            let reach = u64::from(out) * u64::from(stride) + u64::from(kernel) * u64::from(dilation);
+            let reach =
+                u64::from(out) * u64::from(stride) + u64::from(kernel) * u64::from(dilation);
             if reach >= 1 << 30 {
                 return Err(OpError::Shape);
             }
@@ -63,13 +69,21 @@ impl Window2d {
     /// The input row of tap `ky` of output row `oy`, where it lies inside the picture.
     #[inline]
     pub fn row(&self, oy: u32, ky: u32) -> Option<u32> {
-        inside(oy * self.stride_h + ky * self.dilation_h, self.pad_top, self.in_h)
+        inside(
+            oy * self.stride_h + ky * self.dilation_h,
+            self.pad_top,
+            self.in_h,
+        )
     }
 
     /// The input column of tap `kx` of output column `ox`, where it lies inside the picture.
     #[inline]
     pub fn column(&self, ox: u32, kx: u32) -> Option<u32> {
-        inside(ox * self.stride_w + kx * self.dilation_w, self.pad_left, self.in_w)
+        inside(
+            ox * self.stride_w + kx * self.dilation_w,
+            self.pad_left,
+            self.in_w,
+        )
     }
 }
 

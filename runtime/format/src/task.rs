@@ -1,0 +1,97 @@
+//! What the model is for: how a picture becomes the input, and how outputs become answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::FormatError;
+
+/// How a picture of another size becomes the input's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Fit {
+    /// Each axis scaled by itself.
+    Stretch,
+    /// Scaled as a whole, centred, the rest filled with the middle grey 114.
+    Letterbox,
+}
+
+/// Channels of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Colour {
+    /// Red, green, blue.
+    Rgb,
+    /// Blue, green, red.
+    Bgr,
+    /// One channel.
+    Gray,
+}
+
+/// How a picture becomes the input: `normalized = (pixel - mean) / std`, pixels `0..=255`, in the order of `colour`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// How sizes are made equal.
+    pub fit: Fit,
+    /// Which channels in which order.
+    pub colour: Colour,
+    /// Subtracted from each channel.
+    pub mean: [f32; 3],
+    /// Divides each channel; not zero.
+    pub std: [f32; 3],
+}
+
+/// How outputs become answers. Outputs are named by their position among the model's outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Task {
+    /// Nothing is known of the outputs.
+    None,
+    /// The best of output 0.
+    Classify {
+        /// How many.
+        top_k: u8,
+        /// Output 0 are logits: their softmax is the score.
+        softmax: bool,
+    },
+    /// CenterFace: heat map, size, offset and landmarks on a grid.
+    CenterFace {
+        /// Pixels of the input from one cell to the next.
+        stride: u8,
+        /// Smallest score of a face.
+        score_threshold: f32,
+        /// Overlap from which the weaker of two faces is dropped.
+        nms_iou: f32,
+        /// Output with the scores, `[h, w, 1]`.
+        heat: u8,
+        /// Output with log sizes in cells, `[h, w, 2]`: height, width.
+        size: u8,
+        /// Output with offsets in cells, `[h, w, 2]`: row, column.
+        offset: u8,
+        /// Output with five landmarks, `[h, w, 10]`.
+        landmarks: u8,
+    },
+}
+
+/// The task section.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskRecord<'m> {
+    /// How a picture becomes input 0; `None` where inputs are not pictures.
+    pub preprocess: Option<Preprocess>,
+    /// How outputs become answers.
+    pub task: Task,
+    /// Names of classes, one a line; empty where there are none.
+    pub labels: &'m str,
+}
+
+impl<'m> TaskRecord<'m> {
+    /// Reads the section. Bytes behind are those of a later minor version, and ignored.
+    pub(crate) fn decode(section: &'m [u8]) -> Result<Self, FormatError> {
+        postcard::take_from_bytes(section)
+            .map(|(record, _)| record)
+            .map_err(|_| FormatError::Task)
+    }
+
+    /// The name of a class.
+    pub fn label(&self, class: usize) -> Option<&'m str> {
+        self.labels.lines().nth(class)
+    }
+}
