@@ -1,0 +1,1 @@
+//! Finds and installs what the commands need.
