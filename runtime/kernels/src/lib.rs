@@ -34,7 +34,7 @@ pub use io::{
 use ocellus_format::{Isa, ops};
 
 /// One method an operator. An instruction set overrides those that it has kernels for, by the choice of [`select`].
-pub trait Kernels: Copy {
+pub trait Kernels: Copy + 'static {
     /// The instruction set.
     const ISA: Isa;
 
