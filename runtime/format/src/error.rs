@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Tag;
 
 /// Whose fault a refusal is.
@@ -16,7 +18,7 @@ pub enum Family {
 }
 
 /// Why a file is not a model file that this version can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum FormatError {
     /// The bytes do not begin at an address that is a multiple of 16. Place them with [`Aligned`](crate::Aligned).

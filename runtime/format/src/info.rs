@@ -213,7 +213,8 @@ fn transpose<T: Copy>(shape: &[u32], values: &[T], order: &[u8]) -> Option<(Vec<
     (order.len() == shape.len() && element_count(shape)? == values.len()).then_some(())?;
     let mut strides = alloc::vec![1_usize; shape.len()];
     for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis] as usize;
+        // Wraps only where a size is zero, and then nothing is read.
+        strides[axis - 1] = strides[axis].wrapping_mul(shape[axis] as usize);
     }
     let to: Vec<u32> = order.iter().map(|&axis| shape[usize::from(axis)]).collect();
     let mut index = alloc::vec![0_u32; to.len()];

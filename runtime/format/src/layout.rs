@@ -3,6 +3,8 @@
 use core::fmt;
 use core::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::FormatError;
 
 /// First bytes of every model file.
@@ -43,7 +45,7 @@ pub const SECTION_REQUIRED: u32 = 1;
 pub const MAX_SECTIONS: u16 = 32;
 
 /// Name of a section: four letters, as they lie in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tag(pub [u8; 4]);
 
 impl Tag {

@@ -6,7 +6,6 @@ use crate::FormatError;
 
 /// How a picture of another size becomes the input's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub enum Fit {
     /// Each axis scaled by itself.
     Stretch,
@@ -16,7 +15,6 @@ pub enum Fit {
 
 /// Channels of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub enum Colour {
     /// Red, green, blue.
     Rgb,

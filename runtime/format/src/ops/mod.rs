@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Class, DType, TensorInfo};
 
 /// Operators, by their number in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum OpCode {
@@ -151,7 +151,7 @@ impl OpCode {
 }
 
 /// Why an operator's record cannot be right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum OpError {
     /// A size is zero, above 65,535, or sizes contradict each other.

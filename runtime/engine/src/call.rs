@@ -1,0 +1,88 @@
+//! One operator's operands, as slices of the arena and of the file.
+
+use bytemuck::AnyBitPattern;
+use ocellus_format::{Class, ModelView, Operator, TensorInfo};
+use ocellus_kernels::InOut;
+
+/// What an operator runs on: its first output and its scratch to write, everything else to read.
+///
+/// Methods return `None` where the file is not what load proved.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) operator: Operator<'a>,
+    view: &'a ModelView<'a>,
+    /// The arena less output and scratch: three pieces, each with its offset.
+    shared: [(usize, &'a [u8]); 3],
+    output_info: TensorInfo,
+    pub(crate) output: &'a mut [i8],
+    pub(crate) scratch: &'a mut [u8],
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(
+        view: &'a ModelView<'a>,
+        operator: Operator<'a>,
+        arena: &'a mut [u8],
+    ) -> Option<Self> {
+        let output_info = view.tensor(operator.outputs.get(0)?)?;
+        let output = (output_info.offset as usize, output_info.len_bytes as usize);
+        // Without scratch the empty piece lies behind the output, so that it cuts no input in two.
+        let scratch = match operator.scratch_bytes {
+            0 => (output.0.checked_add(output.1)?, 0),
+            bytes => (operator.scratch_offset as usize, bytes as usize),
+        };
+        let output_first = output.0 <= scratch.0;
+        let (first, second) = if output_first {
+            (output, scratch)
+        } else {
+            (scratch, output)
+        };
+        let (before, rest) = arena.split_at_mut_checked(first.0)?;
+        let (one, rest) = rest.split_at_mut_checked(first.1)?;
+        let first_end = first.0.checked_add(first.1)?;
+        let (between, rest) = rest.split_at_mut_checked(second.0.checked_sub(first_end)?)?;
+        let (two, after) = rest.split_at_mut_checked(second.1)?;
+        let second_end = second.0.checked_add(second.1)?;
+        let (output, scratch) = if output_first { (one, two) } else { (two, one) };
+        Some(Call {
+            operator,
+            view,
+            shared: [(0, &*before), (first_end, &*between), (second_end, &*after)],
+            output_info,
+            output: bytemuck::try_cast_slice_mut(output).ok()?,
+            scratch,
+        })
+    }
+
+    /// The `s8` input at a position, in the arena or a constant.
+    pub(crate) fn input(&self, position: usize) -> Option<&'a [i8]> {
+        let info = self.input_info(position)?;
+        if info.class == Class::Constant {
+            return self.view.constant(&info);
+        }
+        let (offset, len) = (info.offset as usize, info.len_bytes as usize);
+        let bytes = self.shared.iter().find_map(|&(start, piece)| {
+            let start = offset.checked_sub(start)?;
+            piece.get(start..start.checked_add(len)?)
+        })?;
+        bytemuck::try_cast_slice(bytes).ok()
+    }
+
+    /// The constant input at a position.
+    pub(crate) fn constant<T: AnyBitPattern>(&self, position: usize) -> Option<&'a [T]> {
+        self.view.constant(&self.input_info(position)?)
+    }
+
+    /// Input 0 and the output, which lie apart or are one.
+    pub(crate) fn in_out(self) -> Option<InOut<'a>> {
+        let info = self.input_info(0)?;
+        if info.class == Class::Arena && info.offset == self.output_info.offset {
+            return Some(InOut::InPlace(self.output));
+        }
+        Some(InOut::Apart(self.input(0)?, self.output))
+    }
+
+    fn input_info(&self, position: usize) -> Option<TensorInfo> {
+        self.view.tensor(self.operator.inputs.get(position)?)
+    }
+}

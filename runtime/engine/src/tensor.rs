@@ -1,0 +1,61 @@
+use ocellus_format::{QParams, TensorInfo};
+
+/// A tensor to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Tensor<'a> {
+    /// What the file says of it.
+    pub info: TensorInfo,
+    /// Its elements, row-major.
+    pub values: &'a [i8],
+}
+
+impl<'a> Tensor<'a> {
+    /// Finds a tensor of the arena; `None` where it does not lie there.
+    pub(crate) fn find(arena: &'a [u8], info: TensorInfo) -> Option<Self> {
+        let start = info.offset as usize;
+        let bytes = arena.get(start..start.checked_add(info.len_bytes as usize)?)?;
+        Some(Tensor {
+            info,
+            values: bytemuck::try_cast_slice(bytes).ok()?,
+        })
+    }
+
+    /// Scale and zero point.
+    pub fn qparams(&self) -> QParams {
+        self.info.qparams
+    }
+
+    /// The elements as real numbers.
+    pub fn dequantized(&self) -> impl Iterator<Item = f32> + use<'a> {
+        let qparams = self.info.qparams;
+        self.values
+            .iter()
+            .map(move |&q| qparams.dequantize(i32::from(q)))
+    }
+}
+
+/// A tensor to fill.
+#[derive(Debug)]
+pub struct TensorMut<'a> {
+    /// What the file says of it.
+    pub info: TensorInfo,
+    /// Its elements, row-major.
+    pub values: &'a mut [i8],
+}
+
+impl<'a> TensorMut<'a> {
+    /// Finds a tensor of the arena; `None` where it does not lie there.
+    pub(crate) fn find(arena: &'a mut [u8], info: TensorInfo) -> Option<Self> {
+        let start = info.offset as usize;
+        let bytes = arena.get_mut(start..start.checked_add(info.len_bytes as usize)?)?;
+        Some(TensorMut {
+            info,
+            values: bytemuck::try_cast_slice_mut(bytes).ok()?,
+        })
+    }
+
+    /// Scale and zero point.
+    pub fn qparams(&self) -> QParams {
+        self.info.qparams
+    }
+}
