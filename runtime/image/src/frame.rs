@@ -61,7 +61,12 @@ impl<'a> Frame<'a> {
     /// # Errors
     /// - [`FrameError::Size`]: a side is 0 or too large
     /// - [`FrameError::TooShort`]: `data` is shorter than the rows
-    pub fn new(data: &'a [u8], width_px: u32, height_px: u32, format: PixelFormat) -> Result<Frame<'a>, FrameError> {
+    pub fn new(
+        data: &'a [u8],
+        width_px: u32,
+        height_px: u32,
+        format: PixelFormat,
+    ) -> Result<Frame<'a>, FrameError> {
         for side in [width_px, height_px] {
             if side == 0 || side > Self::MAX_SIDE_PX {
                 return Err(FrameError::Size);
@@ -70,9 +75,18 @@ impl<'a> Frame<'a> {
         let stride_bytes = width_px * format.pixel_bytes();
         let needed_bytes = stride_bytes * height_px;
         if (data.len() as u64) < u64::from(needed_bytes) {
-            return Err(FrameError::TooShort { needed_bytes, given_bytes: data.len() as u32 });
+            return Err(FrameError::TooShort {
+                needed_bytes,
+                given_bytes: data.len() as u32,
+            });
         }
-        Ok(Frame { data, width_px, height_px, stride_bytes, format })
+        Ok(Frame {
+            data,
+            width_px,
+            height_px,
+            stride_bytes,
+            format,
+        })
     }
 
     /// Columns.
@@ -91,7 +105,9 @@ impl<'a> Frame<'a> {
         let at = (y * self.stride_bytes + x * self.format.pixel_bytes()) as usize;
         let rest = self.data.get(at..).unwrap_or(&[]);
         match (self.format, rest) {
-            (PixelFormat::Rgb888, &[r, g, b, ..]) | (PixelFormat::Bgr888, &[b, g, r, ..]) => [r, g, b],
+            (PixelFormat::Rgb888, &[r, g, b, ..]) | (PixelFormat::Bgr888, &[b, g, r, ..]) => {
+                [r, g, b]
+            }
             (PixelFormat::Gray8, &[v, ..]) => [v, v, v],
             (PixelFormat::Rgb565, &[low, high, ..]) => {
                 let v = u16::from_le_bytes([low, high]);

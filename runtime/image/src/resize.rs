@@ -1,6 +1,6 @@
 //! Resizes a frame, whole or letterboxed, pixel by pixel into a sink.
 
-use ocellus_format::task::Fit;
+use ocellus_format::Fit;
 
 use crate::{Frame, span::Span};
 
@@ -31,11 +31,17 @@ pub struct Geometry {
 impl Geometry {
     /// A point of the model's input, in pixels of the frame.
     pub fn to_frame(&self, x: f32, y: f32) -> (f32, f32) {
-        ((x - self.offset_x_px) / self.scale_x, (y - self.offset_y_px) / self.scale_y)
+        (
+            (x - self.offset_x_px) / self.scale_x,
+            (y - self.offset_y_px) / self.scale_y,
+        )
     }
 }
 
-/// Resizes `frame` and hands every pixel of the target to `sink` in row order, as red, green and blue; letterbox bars are black.
+/// Grey of letterbox bars.
+pub const FILL: u8 = 114;
+
+/// Resizes `frame` and hands every pixel of the target to `sink` in row order, as red, green and blue; letterbox bars are [`FILL`].
 pub fn resample(frame: &Frame<'_>, target: Target, mut sink: impl FnMut([u8; 3])) -> Geometry {
     let (out_w, out_h) = (target.width_px.max(1), target.height_px.max(1));
     let (box_w, box_h) = match target.fit {
@@ -43,14 +49,21 @@ pub fn resample(frame: &Frame<'_>, target: Target, mut sink: impl FnMut([u8; 3])
         Fit::Letterbox => inner_box(frame.width_px(), frame.height_px(), out_w, out_h),
     };
     let (left, top) = ((out_w - box_w) / 2, (out_h - box_h) / 2);
-    let total = u64::from(Span::total(box_w, frame.width_px())) * u64::from(Span::total(box_h, frame.height_px()));
+    let total = u64::from(Span::total(box_w, frame.width_px()))
+        * u64::from(Span::total(box_h, frame.height_px()));
     for y in 0..out_h {
-        let row = y.checked_sub(top).filter(|&oy| oy < box_h).map(|oy| Span::new(oy, box_h, frame.height_px()));
+        let row = y
+            .checked_sub(top)
+            .filter(|&oy| oy < box_h)
+            .map(|oy| Span::new(oy, box_h, frame.height_px()));
         for x in 0..out_w {
-            let column = x.checked_sub(left).filter(|&ox| ox < box_w).map(|ox| Span::new(ox, box_w, frame.width_px()));
+            let column = x
+                .checked_sub(left)
+                .filter(|&ox| ox < box_w)
+                .map(|ox| Span::new(ox, box_w, frame.width_px()));
             sink(match (row, column) {
                 (Some(row), Some(column)) => average(frame, row, column, total),
-                _ => [0; 3],
+                _ => [FILL; 3],
             });
         }
     }
@@ -64,8 +77,15 @@ pub fn resample(frame: &Frame<'_>, target: Target, mut sink: impl FnMut([u8; 3])
 
 /// The largest box of the frame's shape inside the target, sides rounded to the nearest pixel.
 fn inner_box(width: u32, height: u32, out_w: u32, out_h: u32) -> (u32, u32) {
-    let (width, height, w, h) = (u64::from(width), u64::from(height), u64::from(out_w), u64::from(out_h));
-    let scaled = |side: u64, num: u64, den: u64| (side * num + den / 2).checked_div(den).unwrap_or(1).max(1) as u32;
+    let (width, height, w, h) = (
+        u64::from(width),
+        u64::from(height),
+        u64::from(out_w),
+        u64::from(out_h),
+    );
+    let scaled = |side: u64, num: u64, den: u64| {
+        (side * num + den / 2).checked_div(den).unwrap_or(1).max(1) as u32
+    };
     if w * height <= h * width {
         (out_w, scaled(height, w, width).min(out_h))
     } else {
@@ -107,28 +127,49 @@ mod tests {
 
     #[test]
     fn halving_averages_four_pixels() {
-        let target = Target { width_px: 1, height_px: 1, fit: Fit::Stretch };
+        let target = Target {
+            width_px: 1,
+            height_px: 1,
+            fit: Fit::Stretch,
+        };
         assert_eq!(gray(&[10, 20, 30, 41], 2, 2, target).0, [25]);
     }
 
     #[test]
     fn doubling_is_bilinear_with_half_pixel_centres() {
-        let target = Target { width_px: 4, height_px: 1, fit: Fit::Stretch };
+        let target = Target {
+            width_px: 4,
+            height_px: 1,
+            fit: Fit::Stretch,
+        };
         assert_eq!(gray(&[0, 100], 2, 1, target).0, [0, 25, 75, 100]);
     }
 
     #[test]
     fn the_same_size_copies() {
         let picture: Vec<u8> = (0..35).map(|v| v * 7).collect();
-        let target = Target { width_px: 7, height_px: 5, fit: Fit::Stretch };
+        let target = Target {
+            width_px: 7,
+            height_px: 5,
+            fit: Fit::Stretch,
+        };
         assert_eq!(gray(&picture, 7, 5, target).0, picture);
     }
 
     #[test]
     fn letterbox_centres_and_maps_back() {
-        let target = Target { width_px: 4, height_px: 4, fit: Fit::Letterbox };
+        let target = Target {
+            width_px: 4,
+            height_px: 4,
+            fit: Fit::Letterbox,
+        };
         let (out, geometry) = gray(&[200; 8], 4, 2, target);
-        assert_eq!(out, [0, 0, 0, 0, 200, 200, 200, 200, 200, 200, 200, 200, 0, 0, 0, 0]);
+        assert_eq!(
+            out,
+            [
+                114, 114, 114, 114, 200, 200, 200, 200, 200, 200, 200, 200, 114, 114, 114, 114
+            ]
+        );
         assert_eq!(geometry.to_frame(2.0, 2.0), (2.0, 1.0));
     }
 }

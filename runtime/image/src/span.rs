@@ -20,7 +20,13 @@ impl Span {
             let (begin, end) = (o * size, (o + 1) * size);
             let (first, last) = (quotient(begin, out), quotient(end - 1, out));
             if first == last {
-                return Span { first, last, first_weight: end - begin, middle_weight: 0, last_weight: 0 };
+                return Span {
+                    first,
+                    last,
+                    first_weight: end - begin,
+                    middle_weight: 0,
+                    last_weight: 0,
+                };
             }
             return Span {
                 first,
@@ -36,9 +42,21 @@ impl Span {
         let last = (first + 1).min(size - 1);
         if first >= last || fraction == 0 {
             let only = first.min(size - 1);
-            return Span { first: only, last: only, first_weight: unit, middle_weight: 0, last_weight: 0 };
+            return Span {
+                first: only,
+                last: only,
+                first_weight: unit,
+                middle_weight: 0,
+                last_weight: 0,
+            };
         }
-        Span { first, last, first_weight: unit - fraction, middle_weight: 0, last_weight: fraction }
+        Span {
+            first,
+            last,
+            first_weight: unit - fraction,
+            middle_weight: 0,
+            last_weight: fraction,
+        }
     }
 
     /// The sum of the weights of any span of these sizes.
@@ -80,7 +98,10 @@ mod tests {
             for out in 1..90 {
                 for o in 0..out {
                     let span = Span::new(o, out, size);
-                    assert!(span.positions().all(|(at, _)| at < size), "{o} of {out} over {size}");
+                    assert!(
+                        span.positions().all(|(at, _)| at < size),
+                        "{o} of {out} over {size}"
+                    );
                     let sum: u32 = span.positions().map(|(_, weight)| weight).sum();
                     assert_eq!(sum, Span::total(out, size), "{o} of {out} over {size}");
                 }

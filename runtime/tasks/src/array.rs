@@ -15,6 +15,8 @@ impl ArrayS8<'_> {
     /// The real value at an index; zero outside the array.
     #[inline]
     pub fn real(&self, index: usize) -> f32 {
-        self.data.get(index).map_or(0.0, |&q| self.qparams.dequantize(i32::from(q)))
+        self.data
+            .get(index)
+            .map_or(0.0, |&q| self.qparams.dequantize(i32::from(q)))
     }
 }

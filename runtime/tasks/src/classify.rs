@@ -15,8 +15,15 @@ pub struct Class {
 pub fn top_k(scores: ArrayS8<'_>, ranking: &mut [Class]) -> usize {
     let mut len = 0;
     for index in 0..scores.data.len() {
-        let class = Class { class_id: index as u32, score: scores.real(index) };
-        let Some(at) = ranking.iter().take(len).position(|other| class.score > other.score).or((len < ranking.len()).then_some(len))
+        let class = Class {
+            class_id: index as u32,
+            score: scores.real(index),
+        };
+        let Some(at) = ranking
+            .iter()
+            .take(len)
+            .position(|other| class.score > other.score)
+            .or((len < ranking.len()).then_some(len))
         else {
             continue;
         };
@@ -33,10 +40,19 @@ pub fn top_k(scores: ArrayS8<'_>, ranking: &mut [Class]) -> usize {
 
 /// The probability of an entry: `exp(score) / sum of exp`, for models that end in logits.
 pub fn softmax(scores: ArrayS8<'_>, index: usize) -> f32 {
-    let strongest = scores.data.iter().copied().max().map_or(0.0, |q| scores.qparams.dequantize(i32::from(q)));
+    let strongest = scores
+        .data
+        .iter()
+        .copied()
+        .max()
+        .map_or(0.0, |q| scores.qparams.dequantize(i32::from(q)));
     let exp = |real: f32| libm::expf(real - strongest);
     let sum: f32 = (0..scores.data.len()).map(|i| exp(scores.real(i))).sum();
-    if sum > 0.0 { exp(scores.real(index)) / sum } else { 0.0 }
+    if sum > 0.0 {
+        exp(scores.real(index)) / sum
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +60,13 @@ mod tests {
     use super::*;
     use ocellus_format::QParams;
 
-    const SCORES: ArrayS8<'_> = ArrayS8 { data: &[3, 9, -4, 9, 5], qparams: QParams { scale: 0.5, zero_point: 1 } };
+    const SCORES: ArrayS8<'_> = ArrayS8 {
+        data: &[3, 9, -4, 9, 5],
+        qparams: QParams {
+            scale: 0.5,
+            zero_point: 1,
+        },
+    };
 
     #[test]
     fn ranks_strongest_first_and_ties_by_index() {
@@ -58,7 +80,13 @@ mod tests {
     fn a_long_ranking_holds_every_class_once() {
         let mut ranking = [Class::default(); 8];
         assert_eq!(top_k(SCORES, &mut ranking), 5);
-        assert_eq!(ranking[4], Class { class_id: 2, score: -2.5 });
+        assert_eq!(
+            ranking[4],
+            Class {
+                class_id: 2,
+                score: -2.5
+            }
+        );
     }
 
     #[test]

@@ -64,7 +64,10 @@ impl<'a> Best<'a> {
             self.len += 1;
             return;
         }
-        let weakest = self.places.iter_mut().min_by(|a, b| a.score.total_cmp(&b.score));
+        let weakest = self
+            .places
+            .iter_mut()
+            .min_by(|a, b| a.score.total_cmp(&b.score));
         if let Some(weakest) = weakest.filter(|weakest| weakest.score < detection.score) {
             *weakest = detection;
         }
@@ -103,9 +106,13 @@ pub fn nms(found: &mut [Detection], iou: f32) -> usize {
     });
     let mut kept = 0;
     for index in 0..found.len() {
-        let Some(&candidate) = found.get(index) else { break };
+        let Some(&candidate) = found.get(index) else {
+            break;
+        };
         let stronger = found.get(..kept).unwrap_or_default();
-        let overlaps = |other: &Detection| other.class_id == candidate.class_id && other.bbox.iou(&candidate.bbox) > iou;
+        let overlaps = |other: &Detection| {
+            other.class_id == candidate.class_id && other.bbox.iou(&candidate.bbox) > iou
+        };
         if !stronger.iter().any(overlaps) {
             if let Some(place) = found.get_mut(kept) {
                 *place = candidate;
@@ -121,7 +128,16 @@ mod tests {
     use super::*;
 
     fn detection(x0: f32, score: f32, class_id: u32) -> Detection {
-        Detection { bbox: BBox { x0, y0: 0.0, x1: x0 + 10.0, y1: 10.0 }, score, class_id }
+        Detection {
+            bbox: BBox {
+                x0,
+                y0: 0.0,
+                x1: x0 + 10.0,
+                y1: 10.0,
+            },
+            score,
+            class_id,
+        }
     }
 
     #[test]
@@ -133,9 +149,21 @@ mod tests {
 
     #[test]
     fn the_strongest_of_a_cluster_stays_and_classes_do_not_mix() {
-        let mut found = [detection(1.0, 0.5, 0), detection(0.0, 0.9, 0), detection(0.0, 0.4, 1), detection(40.0, 0.3, 0)];
+        let mut found = [
+            detection(1.0, 0.5, 0),
+            detection(0.0, 0.9, 0),
+            detection(0.0, 0.4, 1),
+            detection(40.0, 0.3, 0),
+        ];
         let kept = nms(&mut found, 0.4);
-        assert_eq!(found[..kept], [detection(0.0, 0.9, 0), detection(0.0, 0.4, 1), detection(40.0, 0.3, 0)]);
+        assert_eq!(
+            found[..kept],
+            [
+                detection(0.0, 0.9, 0),
+                detection(0.0, 0.4, 1),
+                detection(40.0, 0.3, 0)
+            ]
+        );
     }
 
     #[test]
@@ -146,7 +174,11 @@ mod tests {
             best.push(detection(0.0, score, 0));
         }
         assert_eq!(best.len(), 2);
-        best.as_mut_slice().sort_by(|a, b| a.score.total_cmp(&b.score));
-        assert_eq!(best.as_mut_slice().iter().map(|d| d.score).sum::<f32>(), 0.5);
+        best.as_mut_slice()
+            .sort_by(|a, b| a.score.total_cmp(&b.score));
+        assert_eq!(
+            best.as_mut_slice().iter().map(|d| d.score).sum::<f32>(),
+            0.5
+        );
     }
 }

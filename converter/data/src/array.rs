@@ -1,0 +1,219 @@
+use std::{fs::File, io::BufReader, path::Path};
+
+use npyz::WriterBuilder;
+
+use crate::DataError;
+
+/// Values of an [`Array`], in the type of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Real numbers (also read from `f64`, `i64`, `i32`).
+    F32(Vec<f32>),
+    /// Unsigned bytes.
+    U8(Vec<u8>),
+    /// Signed bytes.
+    I8(Vec<i8>),
+}
+
+impl Values {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::F32(values) => values.len(),
+            Values::U8(values) => values.len(),
+            Values::I8(values) => values.len(),
+        }
+    }
+
+    /// True where there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// As real numbers.
+    pub fn to_f32(&self) -> Vec<f32> {
+        match self {
+            Values::F32(values) => values.clone(),
+            Values::U8(values) => values.iter().copied().map(f32::from).collect(),
+            Values::I8(values) => values.iter().copied().map(f32::from).collect(),
+        }
+    }
+}
+
+/// A dense array, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+    /// As many as the product of the sizes.
+    pub values: Values,
+}
+
+/// Reads a `.npy` file.
+///
+/// # Errors
+/// [`DataError::Io`]; [`DataError::Array`] where it is damaged, of another type than f32, f64, i64, i32, u8, i8, or not finite.
+pub fn read_npy(path: &Path) -> Result<Array, DataError> {
+    let file = File::open(path).map_err(DataError::io(path))?;
+    let npy =
+        npyz::NpyFile::new(BufReader::new(file)).map_err(|e| damaged(path, &e.to_string()))?;
+    read_array(npy, path)
+}
+
+/// Reads every array of a `.npz` file, by name, sorted.
+///
+/// # Errors
+/// As [`read_npy`].
+pub fn read_npz(path: &Path) -> Result<Vec<(String, Array)>, DataError> {
+    let mut archive =
+        npyz::npz::NpzArchive::open(path).map_err(|e| damaged(path, &e.to_string()))?;
+    let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    names.sort();
+    let mut arrays = Vec::new();
+    for name in names {
+        let npy = archive
+            .by_name(&name)
+            .map_err(|e| damaged(path, &e.to_string()))?;
+        let npy = npy.ok_or_else(|| damaged(path, &format!("array `{name}` is missing")))?;
+        arrays.push((name, read_array(npy, path)?));
+    }
+    Ok(arrays)
+}
+
+/// Writes a `.npy` file, aside first.
+///
+/// # Errors
+/// [`DataError::Io`].
+pub fn write_npy(path: &Path, array: &Array) -> Result<(), DataError> {
+    let aside = path.with_extension("npy.part");
+    let shape: Vec<u64> = array.shape.iter().map(|&size| size as u64).collect();
+    let written = match &array.values {
+        Values::F32(values) => write_values(&aside, &shape, values),
+        Values::U8(values) => write_values(&aside, &shape, values),
+        Values::I8(values) => write_values(&aside, &shape, values),
+    };
+    written
+        .and_then(|()| std::fs::rename(&aside, path))
+        .map_err(DataError::io(path))
+}
+
+fn write_values<T: npyz::AutoSerialize + Copy>(
+    path: &Path,
+    shape: &[u64],
+    values: &[T],
+) -> std::io::Result<()> {
+    let file = std::io::BufWriter::new(File::create(path)?);
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(shape)
+        .writer(file)
+        .begin_nd()?;
+    writer.extend(values.iter().copied())?;
+    writer.finish()
+}
+
+fn damaged(path: &Path, reason: &str) -> DataError {
+    DataError::Array {
+        path: path.to_owned(),
+        reason: format!("cannot be read as an array: {reason}"),
+    }
+}
+
+fn read_array<R: std::io::Read>(npy: npyz::NpyFile<R>, path: &Path) -> Result<Array, DataError> {
+    let shape: Vec<usize> = npy.shape().iter().map(|&size| size as usize).collect();
+    let order = npy.order();
+    if order == npyz::Order::Fortran && shape.len() > 1 {
+        return Err(damaged(
+            path,
+            "it is in Fortran order; save it with `numpy.ascontiguousarray`",
+        ));
+    }
+    let dtype = npy.dtype().descr().trim_matches('\'').to_owned();
+    let io = |e: std::io::Error| damaged(path, &e.to_string());
+    let values = match dtype.trim_start_matches(['<', '|', '=']) {
+        "f4" => Values::F32(npy.into_vec::<f32>().map_err(io)?),
+        "f8" => Values::F32(
+            npy.into_vec::<f64>()
+                .map_err(io)?
+                .into_iter()
+                .map(|v| v as f32)
+                .collect(),
+        ),
+        "i8" => Values::F32(
+            npy.into_vec::<i64>()
+                .map_err(io)?
+                .into_iter()
+                .map(|v| v as f32)
+                .collect(),
+        ),
+        "i4" => Values::F32(
+            npy.into_vec::<i32>()
+                .map_err(io)?
+                .into_iter()
+                .map(|v| v as f32)
+                .collect(),
+        ),
+        "u1" => Values::U8(npy.into_vec::<u8>().map_err(io)?),
+        "i1" => Values::I8(npy.into_vec::<i8>().map_err(io)?),
+        other => {
+            return Err(damaged(
+                path,
+                &format!("type `{other}` is not read; save float32, uint8 or int8"),
+            ));
+        }
+    };
+    let expected: usize = shape.iter().product();
+    if values.len() != expected {
+        return Err(damaged(
+            path,
+            &format!(
+                "{} values where its shape {shape:?} needs {expected}",
+                values.len()
+            ),
+        ));
+    }
+    if matches!(&values, Values::F32(values) if values.iter().any(|v| !v.is_finite())) {
+        return Err(damaged(path, "it holds NaN or infinite values"));
+    }
+    Ok(Array { shape, values })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        for values in [
+            Values::F32(vec![1.5, -2.0, 0.0, 9.0, 3.0, 4.0]),
+            Values::U8(vec![0, 1, 2, 3, 4, 255]),
+            Values::I8(vec![-128, 0, 1, 2, 3, 127]),
+        ] {
+            let path = folder.path().join("a.npy");
+            let array = Array {
+                shape: vec![2, 3],
+                values,
+            };
+            write_npy(&path, &array).unwrap();
+            assert_eq!(read_npy(&path).unwrap(), array);
+        }
+    }
+
+    #[test]
+    fn nan_and_rubbish_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        write_npy(
+            &path,
+            &Array {
+                shape: vec![1],
+                values: Values::F32(vec![f32::NAN]),
+            },
+        )
+        .unwrap();
+        assert!(read_npy(&path).unwrap_err().to_string().contains("NaN"));
+        std::fs::write(&path, b"rubbish").unwrap();
+        assert!(read_npy(&path).is_err());
+    }
+}

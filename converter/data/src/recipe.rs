@@ -1,0 +1,261 @@
+//! A recipe says what a model file does not: what its input means and what its outputs are for.
+
+use std::path::{Path, PathBuf};
+
+use ocellus_format::{Colour, Fit, Preprocess};
+use serde::{Deserialize, Serialize};
+
+use crate::DataError;
+
+/// A recipe file. Every part may be left out; what is assumed then is said.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Where the model comes from.
+    #[serde(default)]
+    pub source: SourceRecipe,
+    /// What the model's input means.
+    #[serde(default)]
+    pub input: InputRecipe,
+    /// What its outputs are for.
+    pub task: Option<TaskRecipe>,
+    /// Names of the classes: in the file, or in a text file beside the recipe, one a line.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// A text file with the names of the classes, relative to the recipe.
+    pub labels_file: Option<PathBuf>,
+    /// How activations get their scales.
+    #[serde(default)]
+    pub calibration: CalibrationRecipe,
+}
+
+/// Where a model comes from; for the record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceRecipe {
+    /// A short name; the model's name in reports.
+    pub name: String,
+    /// Package or page.
+    pub from: String,
+    /// SPDX identifier.
+    pub licence: String,
+}
+
+/// What a picture input means.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InputRecipe {
+    /// Sizes in the file's order of axes, where the file leaves them open or they are to be others.
+    pub shape: Option<Vec<usize>>,
+    /// `rgb`, `bgr` or `gray`.
+    pub colour: String,
+    /// `stretch` or `letterbox`.
+    pub fit: String,
+    /// Subtracted from pixels `0..=255`, one a channel.
+    pub mean: [f32; 3],
+    /// Divides what remains, one a channel.
+    pub std: [f32; 3],
+}
+
+impl Default for InputRecipe {
+    fn default() -> InputRecipe {
+        InputRecipe {
+            shape: None,
+            colour: "rgb".to_owned(),
+            fit: "stretch".to_owned(),
+            mean: [0.0; 3],
+            std: [255.0; 3],
+        }
+    }
+}
+
+/// What outputs are for.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum TaskRecipe {
+    /// The strongest classes of one output.
+    Classify(ClassifyRecipe),
+    /// Face centres on a grid.
+    CenterFace(CenterFaceRecipe),
+}
+
+/// Settings of a classifier.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifyRecipe {
+    /// How many classes an answer lists.
+    #[serde(default = "five")]
+    pub top_k: u8,
+    /// The output holds logits, not probabilities.
+    #[serde(default)]
+    pub logits: bool,
+    /// Class 0 of the model is "background": class `i` of a data set is entry `i + 1`.
+    #[serde(default)]
+    pub background: bool,
+}
+
+fn five() -> u8 {
+    5
+}
+
+/// Settings of a CenterFace detector. Outputs by their names in the model file.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CenterFaceRecipe {
+    /// Input pixels from one cell to the next.
+    pub stride: u8,
+    /// Smallest score of a face.
+    pub score_threshold: f32,
+    /// Overlap above which the weaker of two faces falls.
+    pub nms_iou: f32,
+    /// Heat map.
+    pub heat: String,
+    /// Logarithm of height and width.
+    pub size: String,
+    /// Offset of row and column.
+    pub offset: String,
+    /// Landmarks.
+    pub landmarks: String,
+}
+
+/// How activations get their scales.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalibrationRecipe {
+    /// A folder of pictures or a `.npz` file, relative to the recipe.
+    pub data: Option<PathBuf>,
+    /// `minmax` or `percentile`.
+    pub method: Option<String>,
+    /// Share of values inside the range, in percent, for `percentile`.
+    pub percentile: Option<f64>,
+}
+
+impl Recipe {
+    /// Reads a recipe file and the labels that it names.
+    ///
+    /// # Errors
+    /// [`DataError::Io`]; [`DataError::Recipe`] with the line where it is not what a recipe holds.
+    pub fn read(path: &Path) -> Result<Recipe, DataError> {
+        let text = std::fs::read_to_string(path).map_err(DataError::io(path))?;
+        let mut recipe = Recipe::parse(&text, path)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        if let Some(labels) = recipe.labels_file.take() {
+            let file = folder.join(labels);
+            let text = std::fs::read_to_string(&file).map_err(DataError::io(&file))?;
+            recipe.labels = text
+                .lines()
+                .map(|line| line.trim().to_owned())
+                .filter(|line| !line.is_empty())
+                .collect();
+        }
+        if let Some(data) = &mut recipe.calibration.data {
+            *data = folder.join(&data);
+        }
+        Ok(recipe)
+    }
+
+    /// Reads the text of a recipe; `path` is for messages.
+    ///
+    /// # Errors
+    /// [`DataError::Recipe`].
+    pub fn parse(text: &str, path: &Path) -> Result<Recipe, DataError> {
+        let error = |reason: String| DataError::Recipe {
+            path: path.to_owned(),
+            reason,
+        };
+        let recipe: Recipe = toml::from_str(text).map_err(|e| error(e.to_string()))?;
+        recipe.preprocess().map_err(error)?;
+        Ok(recipe)
+    }
+
+    /// How a picture becomes the input.
+    ///
+    /// # Errors
+    /// A sentence, where a word is unknown or a divisor is not a number above 0.
+    pub fn preprocess(&self) -> Result<Preprocess, String> {
+        let colour = match self.input.colour.as_str() {
+            "rgb" => Colour::Rgb,
+            "bgr" => Colour::Bgr,
+            "gray" => Colour::Gray,
+            other => {
+                return Err(format!(
+                    "input.colour `{other}` is unknown; write `rgb`, `bgr` or `gray`"
+                ));
+            }
+        };
+        let fit = match self.input.fit.as_str() {
+            "stretch" => Fit::Stretch,
+            "letterbox" => Fit::Letterbox,
+            other => {
+                return Err(format!(
+                    "input.fit `{other}` is unknown; write `stretch` or `letterbox`"
+                ));
+            }
+        };
+        if self
+            .input
+            .std
+            .iter()
+            .any(|&std| !std.is_finite() || std <= 0.0)
+            || self.input.mean.iter().any(|mean| !mean.is_finite())
+        {
+            return Err(
+                "input.std must be above 0 and input.mean finite: (pixel - mean) / std".to_owned(),
+            );
+        }
+        Ok(Preprocess {
+            fit,
+            colour,
+            mean: self.input.mean,
+            std: self.input.std,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_says_what_the_file_does_not() {
+        let text = r#"
+            labels = ["face"]
+            [source]
+            name = "centerface"
+            [input]
+            shape = [1, 3, 448, 640]
+            std = [1, 1, 1]
+            [task]
+            kind = "centerface"
+            stride = 4
+            score_threshold = 0.35
+            nms_iou = 0.4
+            heat = "537"
+            size = "538"
+            offset = "539"
+            landmarks = "540"
+        "#;
+        let recipe = Recipe::parse(text, Path::new("r.toml")).unwrap();
+        assert_eq!(recipe.preprocess().unwrap().std, [1.0; 3]);
+        assert!(
+            matches!(recipe.task, Some(TaskRecipe::CenterFace(ref task)) if task.heat == "537")
+        );
+    }
+
+    #[test]
+    fn what_is_misspelt_is_named() {
+        for (text, word) in [
+            ("[input]\ncolor = \"rgb\"", "color"),
+            ("[input]\ncolour = \"yuv\"", "yuv"),
+            ("[input]\nstd = [0, 1, 1]", "std"),
+        ] {
+            let message = Recipe::parse(text, Path::new("r.toml"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.contains(word) && message.contains("r.toml"),
+                "{message}"
+            );
+        }
+    }
+}
