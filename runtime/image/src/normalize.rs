@@ -117,13 +117,12 @@ fn normalized(p: &Preprocess, channel: usize, value: u8) -> f32 {
 fn quantize(real: f32, q: QParams) -> i8 {
     let steps = real / q.scale;
     // `as` saturates, and turns a NaN of a damaged scale into 0.
-    let limited = steps.max(-1024.0).min(1024.0);
+    let limited = steps.clamp(-1024.0, 1024.0);
     // Adding and taking away 1.5 * 2^23 rounds a small f32 to the nearest integer, halves to even.
     let rounded = (limited + 12_582_912.0) - 12_582_912.0;
     (rounded as i32)
         .saturating_add(q.zero_point)
-        .max(-128)
-        .min(127) as i8
+        .clamp(-128, 127) as i8
 }
 
 #[cfg(test)]
