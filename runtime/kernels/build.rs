@@ -24,7 +24,7 @@ fn target_cpu(encoded_flags: &str) -> Option<&str> {
                 .trim_start()
                 .strip_prefix("target-cpu=")
         })
-        .last()
+        .next_back()
 }
 
 fn isa(target: &str, cpu: Option<&str>) -> Option<&'static str> {

@@ -1,0 +1,462 @@
+//! Convolution, depthwise, transposed, fully connected.
+
+use ocellus_format::{DType, WeightLayout, ops};
+use ocellus_kernels::{ConvIo, Kernels, layout::pack_conv_2d, reference, select::Select};
+
+use crate::{
+    Case, Checked, Fault,
+    compare::{Targets, accept, compare},
+    draw,
+    memory::Memory,
+    rng::Rng,
+};
+
+/// Products of a case: a reference on an emulated microcontroller does them in a blink.
+const MACS: u64 = 150_000;
+/// Bytes of an activation or a weight tensor.
+const TENSOR: u64 = 20_000;
+
+/// Halves channels, then the count of output rows, until the case is small.
+struct Small {
+    window: ops::Window2d,
+    in_c: u32,
+    out_c: u32,
+}
+
+impl Small {
+    fn is_small(&self, groups: u32) -> bool {
+        let w = &self.window;
+        let out = u64::from(w.out_h) * u64::from(w.out_w);
+        let weights =
+            u64::from(w.kernel_h * w.kernel_w * (self.in_c / groups)) * u64::from(self.out_c);
+        // Outputs of a transposed convolution see each weight less often: counted as if they did not.
+        out * weights <= MACS
+            && weights <= TENSOR
+            && out * u64::from(self.out_c) <= TENSOR
+            && u64::from(w.in_h * w.in_w) * u64::from(self.in_c) <= TENSOR
+    }
+
+    /// Gives rows and columns up first where `keep_channels`, else channels, which remain multiples of `groups`.
+    fn shrink(mut self, groups: u32, keep_channels: bool) -> Small {
+        while !self.is_small(groups) {
+            let shrunk = keep_channels && self.halve_picture()
+                || self.halve_channels(groups)
+                || self.halve_picture();
+            if !shrunk {
+                break;
+            }
+        }
+        self
+    }
+
+    /// Fewer outputs of the same picture, then less of what they do not read. False where there is but one.
+    fn halve_picture(&mut self) -> bool {
+        let w = &mut self.window;
+        if w.out_h == 1 && w.out_w == 1 {
+            return false;
+        }
+        if w.out_h >= w.out_w {
+            w.out_h = w.out_h.div_ceil(2)
+        } else {
+            w.out_w = w.out_w.div_ceil(2)
+        }
+        w.in_h = w.in_h.min(w.out_h * w.stride_h + w.kernel_h * w.dilation_h);
+        w.in_w = w.in_w.min(w.out_w * w.stride_w + w.kernel_w * w.dilation_w);
+        true
+    }
+
+    /// False where each group has but one channel on both sides.
+    fn halve_channels(&mut self, groups: u32) -> bool {
+        let larger = if self.in_c >= self.out_c {
+            &mut self.in_c
+        } else {
+            &mut self.out_c
+        };
+        let members = *larger / groups;
+        *larger = members.div_ceil(2) * groups;
+        members > 1
+    }
+}
+
+/// Channels of both sides, multiples of the groups.
+fn grouped(rng: &mut Rng) -> (u32, u32, u32) {
+    if rng.one_in(5) {
+        let groups = rng.pick(&[2, 3, 4, 5]);
+        let members = [1, 2, 3, 4, 5, 8];
+        (
+            groups,
+            groups * rng.pick(&members),
+            groups * rng.pick(&members),
+        )
+    } else {
+        (1, draw::channels(rng), draw::channels(rng))
+    }
+}
+
+/// Operands of one layer.
+struct Layer<'m> {
+    x: &'m mut [i8],
+    weights: &'m mut [i8],
+    bias: &'m mut [i32],
+    multipliers: &'m mut [i32],
+    shifts: &'m mut [u8],
+    acc_bound: u32,
+}
+
+impl<'m> Layer<'m> {
+    fn draw(
+        rng: &mut Rng,
+        memory: &mut Memory<'m>,
+        x_len: usize,
+        weights_len: usize,
+        out_c: usize,
+        taps: u32,
+        zero_point_folded: bool,
+    ) -> Result<Layer<'m>, Fault> {
+        let misalign = draw::misalign(rng);
+        let x = memory.s8(x_len, misalign)?;
+        let weights = memory.s8(weights_len, 0)?;
+        let bias = memory.s32(out_c)?;
+        let multipliers = memory.s32(out_c)?;
+        let shifts = memory.bytes(out_c, 0)?;
+        draw::activations(rng, x);
+        draw::weights(rng, weights);
+        let acc_bound = draw::biases(rng, taps, zero_point_folded, bias);
+        draw::requants(rng, draw::sum_magnitude(taps), multipliers, shifts);
+        Ok(Layer {
+            x,
+            weights,
+            bias,
+            multipliers,
+            shifts,
+            acc_bound,
+        })
+    }
+
+    fn inputs(&self, weights_len: usize) -> [(DType, usize); 5] {
+        [
+            (DType::S8, self.x.len()),
+            (DType::S8, weights_len),
+            (DType::S32, self.bias.len()),
+            (DType::S32, self.multipliers.len()),
+            (DType::U8, self.shifts.len()),
+        ]
+    }
+
+    fn io<'a>(&'a self, weights: &'a [i8], y: &'a mut [i8], scratch: &'a mut [u8]) -> ConvIo<'a> {
+        ConvIo {
+            x: self.x,
+            weights,
+            bias: self.bias,
+            multipliers: self.multipliers,
+            shifts: self.shifts,
+            y,
+            scratch,
+        }
+    }
+}
+
+pub(crate) struct Conv2d;
+
+impl Case for Conv2d {
+    type Params = ops::Conv2d;
+
+    fn draw(rng: &mut Rng) -> ops::Conv2d {
+        let (groups, in_c, out_c) = grouped(rng);
+        let mut window = draw::window(rng, 12);
+        if rng.one_in(3) {
+            // The kernel of most layers of most networks.
+            let (h, w) = (rng.size(1, 12), rng.size(1, 12));
+            window = ops::Window2d {
+                in_h: h,
+                in_w: w,
+                out_h: h,
+                out_w: w,
+                kernel_h: 1,
+                kernel_w: 1,
+                stride_h: 1,
+                stride_w: 1,
+                dilation_h: 1,
+                dilation_w: 1,
+                pad_top: 0,
+                pad_left: 0,
+            };
+        }
+        let pointwise = window.kernel_h == 1 && window.kernel_w == 1;
+        let small = Small {
+            window,
+            in_c,
+            out_c,
+        }
+        .shrink(groups, rng.one_in(2));
+        let mut window = small.window;
+        if pointwise
+            && window.stride_h == 1
+            && window.pad_top == 0
+            && window.pad_left == 0
+            && window.stride_w == 1
+        {
+            (window.in_h, window.in_w) = (window.out_h, window.out_w);
+        }
+        ops::Conv2d {
+            window,
+            in_c: small.in_c,
+            out_c: small.out_c,
+            groups,
+            zero_point_in: draw::zero_point(rng),
+            output: draw::output(rng),
+            layout: rng.pick(&[
+                WeightLayout::Portable,
+                WeightLayout::Portable,
+                WeightLayout::Interleave4x16,
+            ]),
+            acc_bound: 0,
+        }
+    }
+
+    /// The reference reads portable weights, whatever the kernel under test reads: so packing and reading are tested too.
+    fn check<K: Kernels>(
+        k: K,
+        p: &ops::Conv2d,
+        rng: &mut Rng,
+        memory: &mut Memory<'_>,
+    ) -> Result<Checked, Fault> {
+        let w = &p.window;
+        let portable = ops::Conv2d {
+            layout: WeightLayout::Portable,
+            ..*p
+        };
+        let x_len = (w.in_h * w.in_w * p.in_c) as usize;
+        let y_len = (w.out_h * w.out_w * p.out_c) as usize;
+        let layer = Layer::draw(
+            rng,
+            memory,
+            x_len,
+            (p.taps() * p.out_c) as usize,
+            p.out_c as usize,
+            p.taps(),
+            true,
+        )?;
+        let p = &ops::Conv2d {
+            acc_bound: layer.acc_bound,
+            ..*p
+        };
+        let packed = memory.s8(p.weights_len().unwrap_or(0) as usize, 0)?;
+        pack_conv_2d(p, layer.weights, packed);
+        accept(p, &layer.inputs(packed.len()), true, y_len)?;
+        let targets = Targets {
+            y_len,
+            misalign: draw::misalign(rng),
+            scratch_bytes: p.select(K::ISA).scratch_bytes as usize,
+            x_len,
+        };
+        compare(
+            memory,
+            &targets,
+            |y| reference::conv_2d_s8(&portable, layer.io(layer.weights, y, &mut [])),
+            |y, scratch| k.conv_2d_s8(p, layer.io(packed, y, scratch)),
+        )
+    }
+}
+
+pub(crate) struct DepthwiseConv2d;
+
+impl Case for DepthwiseConv2d {
+    type Params = ops::DepthwiseConv2d;
+
+    fn draw(rng: &mut Rng) -> ops::DepthwiseConv2d {
+        let in_c = draw::channels(rng);
+        let multiplier = rng.pick(&[1, 1, 1, 1, 2, 3]);
+        let window = draw::window(rng, 14);
+        // As many groups as input channels: only rows and columns can give way.
+        let small = Small {
+            window,
+            in_c,
+            out_c: in_c * multiplier,
+        }
+        .shrink(in_c, true);
+        ops::DepthwiseConv2d {
+            window: small.window,
+            in_c,
+            multiplier,
+            zero_point_in: draw::zero_point(rng),
+            output: draw::output(rng),
+            acc_bound: 0,
+        }
+    }
+
+    fn check<K: Kernels>(
+        k: K,
+        p: &ops::DepthwiseConv2d,
+        rng: &mut Rng,
+        memory: &mut Memory<'_>,
+    ) -> Result<Checked, Fault> {
+        let w = &p.window;
+        let taps = w.kernel_h * w.kernel_w;
+        let x_len = (w.in_h * w.in_w * p.in_c) as usize;
+        let y_len = (w.out_h * w.out_w * p.out_c()) as usize;
+        let weights_len = (taps * p.out_c()) as usize;
+        let layer = Layer::draw(
+            rng,
+            memory,
+            x_len,
+            weights_len,
+            p.out_c() as usize,
+            taps,
+            true,
+        )?;
+        let p = &ops::DepthwiseConv2d {
+            acc_bound: layer.acc_bound,
+            ..*p
+        };
+        accept(p, &layer.inputs(weights_len), true, y_len)?;
+        let targets = Targets {
+            y_len,
+            misalign: draw::misalign(rng),
+            scratch_bytes: p.select(K::ISA).scratch_bytes as usize,
+            x_len,
+        };
+        compare(
+            memory,
+            &targets,
+            |y| reference::depthwise_conv_2d_s8(p, layer.io(layer.weights, y, &mut [])),
+            |y, scratch| k.depthwise_conv_2d_s8(p, layer.io(layer.weights, y, scratch)),
+        )
+    }
+}
+
+pub(crate) struct TransposeConv2d;
+
+impl Case for TransposeConv2d {
+    type Params = ops::TransposeConv2d;
+
+    fn draw(rng: &mut Rng) -> ops::TransposeConv2d {
+        let (groups, in_c, out_c) = grouped(rng);
+        // The picture that the strides step over is the output.
+        let backward = draw::window(rng, 12);
+        let window = ops::Window2d {
+            in_h: backward.out_h,
+            in_w: backward.out_w,
+            out_h: backward.in_h,
+            out_w: backward.in_w,
+            ..backward
+        };
+        let small = Small {
+            window,
+            in_c,
+            out_c,
+        }
+        .shrink(groups, false);
+        ops::TransposeConv2d {
+            window: small.window,
+            in_c: small.in_c,
+            out_c: small.out_c,
+            groups,
+            zero_point_in: draw::zero_point(rng),
+            output: draw::output(rng),
+            acc_bound: 0,
+        }
+    }
+
+    fn check<K: Kernels>(
+        k: K,
+        p: &ops::TransposeConv2d,
+        rng: &mut Rng,
+        memory: &mut Memory<'_>,
+    ) -> Result<Checked, Fault> {
+        let w = &p.window;
+        let taps = w.kernel_h * w.kernel_w * (p.in_c / p.groups);
+        let x_len = (w.in_h * w.in_w * p.in_c) as usize;
+        let y_len = (w.out_h * w.out_w * p.out_c) as usize;
+        let weights_len = (taps * p.out_c) as usize;
+        let layer = Layer::draw(
+            rng,
+            memory,
+            x_len,
+            weights_len,
+            p.out_c as usize,
+            taps,
+            false,
+        )?;
+        let p = &ops::TransposeConv2d {
+            acc_bound: layer.acc_bound,
+            ..*p
+        };
+        accept(p, &layer.inputs(weights_len), true, y_len)?;
+        let targets = Targets {
+            y_len,
+            misalign: draw::misalign(rng),
+            scratch_bytes: p.select(K::ISA).scratch_bytes as usize,
+            x_len,
+        };
+        compare(
+            memory,
+            &targets,
+            |y| reference::transpose_conv_2d_s8(p, layer.io(layer.weights, y, &mut [])),
+            |y, scratch| k.transpose_conv_2d_s8(p, layer.io(layer.weights, y, scratch)),
+        )
+    }
+}
+
+pub(crate) struct FullyConnected;
+
+impl Case for FullyConnected {
+    type Params = ops::FullyConnected;
+
+    fn draw(rng: &mut Rng) -> ops::FullyConnected {
+        let mut in_c = if rng.one_in(3) {
+            rng.size(130, 700)
+        } else {
+            draw::channels(rng)
+        };
+        let mut out_c = draw::channels(rng);
+        while u64::from(in_c * out_c) > TENSOR {
+            (in_c, out_c) = (in_c.div_ceil(2), out_c.div_ceil(2));
+        }
+        let output = draw::output(rng);
+        ops::FullyConnected {
+            rows: rng.pick(&[1, 1, 1, 2, 3, 4, 5]),
+            in_c,
+            out_c,
+            output,
+            acc_bound: 0,
+        }
+    }
+
+    fn check<K: Kernels>(
+        k: K,
+        p: &ops::FullyConnected,
+        rng: &mut Rng,
+        memory: &mut Memory<'_>,
+    ) -> Result<Checked, Fault> {
+        let x_len = (p.rows * p.in_c) as usize;
+        let y_len = (p.rows * p.out_c) as usize;
+        let weights_len = (p.in_c * p.out_c) as usize;
+        let layer = Layer::draw(
+            rng,
+            memory,
+            x_len,
+            weights_len,
+            p.out_c as usize,
+            p.in_c,
+            true,
+        )?;
+        let p = &ops::FullyConnected {
+            acc_bound: layer.acc_bound,
+            ..*p
+        };
+        accept(p, &layer.inputs(weights_len), true, y_len)?;
+        let targets = Targets {
+            y_len,
+            misalign: draw::misalign(rng),
+            scratch_bytes: p.select(K::ISA).scratch_bytes as usize,
+            x_len,
+        };
+        compare(
+            memory,
+            &targets,
+            |y| reference::fully_connected_s8(p, layer.io(layer.weights, y, &mut [])),
+            |y, scratch| k.fully_connected_s8(p, layer.io(layer.weights, y, scratch)),
+        )
+    }
+}
