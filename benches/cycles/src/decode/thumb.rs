@@ -74,7 +74,7 @@ fn block_or_dual(first: u16, second: u16) -> Insn {
     let loads = first & 0x0010 != 0;
     if first & 0x0040 == 0 {
         // clrm is an ldm from the program counter.
-        if first & 0xffff == 0xe89f {
+        if first == 0xe89f {
             return Insn::new(Class::DataProcessing, 1);
         }
         let insn = Insn::new(Class::LoadStoreMultiple, 1 + u64::from(second.count_ones()));

@@ -100,11 +100,11 @@ impl Api {
     pub(super) unsafe fn insns(&self, block: *mut Block) -> Vec<InsnRef<'_>> {
         // SAFETY: the block is live, by this function's contract.
         let count = unsafe { (self.block_len)(block) };
-        // SAFETY: likewise, and each index is below the count.
         (0..count)
-            .map(|index| InsnRef {
-                api: self,
-                insn: unsafe { (self.block_insn)(block, index) },
+            .map(|index| {
+                // SAFETY: likewise, and the index is below the count.
+                let insn = unsafe { (self.block_insn)(block, index) };
+                InsnRef { api: self, insn }
             })
             .collect()
     }

@@ -43,8 +43,11 @@ struct Plugin {
     target: Target,
     out: PathBuf,
     check: bool,
-    blocks: Mutex<HashMap<(u64, Vec<u8>), &'static [Piece]>>,
+    blocks: Mutex<Blocks>,
 }
+
+/// The pieces of each block, by its address and content.
+type Blocks = HashMap<(u64, Vec<u8>), &'static [Piece]>;
 
 /// A part of a block.
 enum Piece {
