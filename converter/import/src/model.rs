@@ -1,0 +1,513 @@
+//! A whole model file: inputs with their sizes, nodes in order, outputs.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::path::Path;
+
+use ocellus_ir::{BorderType, Graph};
+use prost::Message;
+use sha2::{Digest, Sha256};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto, tensor_shape_proto::dimension,
+    type_proto,
+};
+
+use crate::constant::{ElementType, element_count};
+use crate::error::{ImportError, Outcome, Place, Refusal, shown};
+use crate::operators::import_node;
+use crate::values::{Cx, Importer, Live, Value};
+
+/// Choices that the file leaves open.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// Shapes of inputs, by name; they replace what the file says.
+    pub input_shapes: Vec<(String, Vec<usize>)>,
+}
+
+/// A model file as a graph, and what is known about its origin.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The graph; it passes [`Graph::verify`].
+    pub graph: Graph,
+    /// Version of the ONNX operator set.
+    pub opset: i64,
+    /// Who wrote the file, as it says; may be empty.
+    pub producer: String,
+    /// The file's own key and value pairs.
+    pub metadata: Vec<(String, String)>,
+    /// SHA-256 of the file.
+    pub source_sha256: [u8; 32],
+    /// What was assumed or left out, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// The operator sets whose meanings this importer knows.
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=23;
+/// More nodes than this are no model for a device.
+const MAX_NODES: usize = 20_000;
+/// Larger files cannot be ONNX: the encoding ends there.
+const MAX_FILE_BYTES: u64 = 1 << 31;
+
+/// Imports a file.
+///
+/// # Errors
+/// An [`ImportError`], which names the file, the place and what to do.
+pub fn import_onnx(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let name = path.display().to_string();
+    let bytes = read(path).map_err(|refusal| refusal.in_file(&name))?;
+    import(&bytes, path.parent(), options).map_err(|refusal| refusal.in_file(&name))
+}
+
+/// Imports a file's bytes; `name` is for messages. Tensors stored in other files are refused.
+///
+/// # Errors
+/// As [`import_onnx`].
+pub fn import_onnx_bytes(
+    name: &str,
+    bytes: &[u8],
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    import(bytes, None, options).map_err(|refusal| refusal.in_file(name))
+}
+
+pub(crate) fn read(path: &Path) -> Outcome<Vec<u8>> {
+    let failed = |error: std::io::Error| Refusal::unreadable(format!("it cannot be read: {error}"));
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if metadata.is_dir() {
+        return Err(Refusal::unreadable(
+            "it is a directory; give the path of an .onnx file",
+        ));
+    }
+    if metadata.len() > MAX_FILE_BYTES {
+        return Err(Refusal::malformed(
+            "it is larger than 2 GiB, which no ONNX file is",
+        ));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+/// Decodes the file and its graph.
+pub(crate) fn decode(bytes: &[u8]) -> Outcome<ModelProto> {
+    if bytes.get(4..8) == Some(b"TFL3") {
+        return Err(Refusal::unsupported(
+            "it is a TensorFlow Lite file; give the model as ONNX",
+        ));
+    }
+    if bytes.is_empty() {
+        return Err(Refusal::malformed("it is empty"));
+    }
+    let model = ModelProto::decode(bytes).map_err(|error| {
+        Refusal::malformed(format!(
+            "it is no ONNX file, or it is cut off or damaged ({error}); fetch or export it again"
+        ))
+    })?;
+    if model.graph.is_none() {
+        return Err(Refusal::malformed(
+            "it holds no graph, so it is no ONNX model; fetch or export it again",
+        ));
+    }
+    Ok(model)
+}
+
+fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outcome<Imported> {
+    let model = decode(bytes)?;
+    let opset = model
+        .opset_import
+        .iter()
+        .find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"))
+        .map(|set| set.version)
+        .ok_or_else(|| Refusal::malformed("it names no ONNX operator set"))?;
+    if !OPSETS.contains(&opset) {
+        return Err(Refusal::unsupported(format!(
+            "it uses ONNX operator set {opset}; {} to {} are supported, export it for one of them",
+            OPSETS.start(),
+            OPSETS.end()
+        )));
+    }
+    let Some(file) = &model.graph else {
+        return Err(Refusal::malformed("it holds no graph"));
+    };
+    if file.node.len() > MAX_NODES {
+        return Err(Refusal::unsupported(format!(
+            "it has {} nodes; the limit is {MAX_NODES}",
+            file.node.len()
+        )));
+    }
+    if !file.sparse_initializer.is_empty() {
+        return Err(Refusal::unsupported(
+            "it stores sparse tensors, which are not supported; store them dense",
+        ));
+    }
+    let mut importer = Importer {
+        graph: Graph::default(),
+        opset,
+        folder,
+        initializers: file
+            .initializer
+            .iter()
+            .map(|tensor| (tensor.name.as_str(), tensor))
+            .collect(),
+        values: HashMap::new(),
+        notes: Vec::new(),
+        names: HashMap::new(),
+        folded_elements: 0,
+    };
+    inputs(&mut importer, file, options)?;
+    for index in order(file)? {
+        node(&mut importer, index, &file.node[index])?;
+    }
+    outputs(&mut importer, file)?;
+    importer
+        .graph
+        .verify()
+        .map_err(|error| Refusal::malformed(error.to_string()))?;
+    let mut producer = model.producer_name.clone();
+    if !model.producer_version.is_empty() {
+        producer = format!("{producer} {}", model.producer_version);
+    }
+    Ok(Imported {
+        graph: importer.graph,
+        opset,
+        producer,
+        metadata: model
+            .metadata_props
+            .iter()
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect(),
+        source_sha256: Sha256::digest(bytes).into(),
+        notes: importer.notes,
+    })
+}
+
+/// The element type and the stated sizes of an input: `None` for one that is open, with its name.
+pub(crate) fn declared(
+    info: &ValueInfoProto,
+) -> Outcome<(i32, Option<Vec<Result<usize, String>>>)> {
+    let Some(TypeProto {
+        value: Some(type_proto::Value::TensorType(tensor)),
+        ..
+    }) = &info.r#type
+    else {
+        return Err(Refusal::unsupported(
+            "it is no tensor; sequences, maps and optional values are not supported",
+        ));
+    };
+    let sizes = tensor.shape.as_ref().map(|shape| {
+        let dims = shape.dim.iter();
+        dims.map(|dim| match &dim.value {
+            Some(dimension::Value::DimValue(size)) if *size > 0 => {
+                usize::try_from(*size).map_err(|_| "?".to_owned())
+            }
+            Some(dimension::Value::DimParam(name)) if !name.is_empty() => Err(name.clone()),
+            // Some exporters write 0 or -1 for an open size.
+            _ => Err("?".to_owned()),
+        })
+        .collect()
+    });
+    Ok((tensor.elem_type, sizes))
+}
+
+/// The shape of an input, from the file and the options; `notes` takes what was assumed.
+pub(crate) fn input_shape(
+    info: &ValueInfoProto,
+    options: &ImportOptions,
+    notes: &mut Vec<String>,
+) -> Outcome<(ElementType, Vec<usize>)> {
+    let name = shown(&info.name);
+    let (ty, sizes) = declared(info)?;
+    let ty = ElementType::from_onnx(ty)?;
+    let text = |sizes: &[Result<usize, String>]| {
+        let words: Vec<String> = sizes
+            .iter()
+            .map(|size| {
+                size.as_ref()
+                    .map_or_else(|open| shown(open), usize::to_string)
+            })
+            .collect();
+        format!("[{}]", words.join(", "))
+    };
+    let given = options
+        .input_shapes
+        .iter()
+        .rev()
+        .find(|(input, _)| *input == info.name)
+        .map(|(_, shape)| shape);
+    let shape = match (given, sizes) {
+        (Some(shape), sizes) => {
+            if let Some(sizes) = sizes.filter(|sizes| sizes.len() != shape.len()) {
+                return Err(Refusal::options(format!(
+                    "`--input` gives it {} axes, but the file says {}",
+                    shape.len(),
+                    text(&sizes)
+                )));
+            }
+            if shape.contains(&0) {
+                return Err(Refusal::options("`--input` gives it a size of 0"));
+            }
+            shape.clone()
+        }
+        (None, None) => {
+            return Err(Refusal::options(format!(
+                "the file gives it no shape; add one with `--input {name}=SHAPE`"
+            )));
+        }
+        (None, Some(sizes)) => {
+            let mut shape = Vec::with_capacity(sizes.len());
+            for (axis, size) in sizes.iter().enumerate() {
+                shape.push(match size {
+                    Ok(size) => *size,
+                    Err(_) if axis == 0 => {
+                        notes.push(format!("input `{name}`: axis 0 of {} is open and was taken as 1", text(&sizes)));
+                        1
+                    }
+                    Err(_) => {
+                        let example: Vec<String> = sizes
+                            .iter()
+                            .enumerate()
+                            .map(|(axis, size)| match size {
+                                Ok(size) => size.to_string(),
+                                Err(_) if axis == 0 => "1".to_owned(),
+                                Err(open) => shown(open),
+                            })
+                            .collect();
+                        return Err(Refusal::options(format!(
+                            "its shape {} is open; fix it with `--input {name}={}`, with numbers for the names",
+                            text(&sizes),
+                            example.join("x")
+                        )));
+                    }
+                });
+            }
+            shape
+        }
+    };
+    if let [batch, rest @ ..] = &shape[..]
+        && rest.len() >= 3
+        && *batch != 1
+    {
+        let sizes: Vec<String> = rest.iter().map(usize::to_string).collect();
+        return Err(Refusal::options(format!(
+            "its batch is {batch}, but a device takes one at a time; use `--input {name}=1x{}`",
+            sizes.join("x")
+        )));
+    }
+    element_count(&shape)?;
+    Ok((ty, shape))
+}
+
+/// The model's inputs: those that are not stored tensors, which old files list as well.
+pub(crate) fn real_inputs(file: &GraphProto) -> impl Iterator<Item = &ValueInfoProto> {
+    let stored: HashSet<&str> = file
+        .initializer
+        .iter()
+        .map(|tensor| tensor.name.as_str())
+        .collect();
+    file.input
+        .iter()
+        .filter(move |info| !stored.contains(info.name.as_str()))
+}
+
+/// Every override must name an input.
+pub(crate) fn check_overrides(file: &GraphProto, options: &ImportOptions) -> Outcome<()> {
+    let names: Vec<&str> = real_inputs(file).map(|info| info.name.as_str()).collect();
+    match options
+        .input_shapes
+        .iter()
+        .find(|(name, _)| !names.contains(&name.as_str()))
+    {
+        Some((wrong, _)) => {
+            let known: Vec<String> = names
+                .iter()
+                .take(8)
+                .map(|name| format!("`{}`", shown(name)))
+                .collect();
+            Err(Refusal::options(format!(
+                "`--input` names `{}`, but the model's inputs are {}",
+                shown(wrong),
+                known.join(", ")
+            )))
+        }
+        None => Ok(()),
+    }
+}
+
+fn inputs(importer: &mut Importer<'_>, file: &GraphProto, options: &ImportOptions) -> Outcome<()> {
+    check_overrides(file, options)?;
+    for info in real_inputs(file) {
+        let place = || Place::Input(info.name.clone());
+        let (ty, shape) = input_shape(info, options, &mut importer.notes)
+            .map_err(|refusal| refusal.at(place()))?;
+        let border = match ty {
+            ElementType::Real => BorderType::F32,
+            ElementType::U8 => BorderType::U8,
+            ElementType::S8 => BorderType::S8,
+            other => {
+                let reason = format!(
+                    "its type {} is not supported; use float, uint8 or int8",
+                    other.name()
+                );
+                return Err(Refusal::unsupported(reason).at(place()));
+            }
+        };
+        let id = importer.graph.add_input(info.name.clone(), shape, border);
+        let value = Value::Live(Live {
+            id,
+            ty,
+            quantized: false,
+        });
+        if importer.values.insert(info.name.clone(), value).is_some() {
+            return Err(Refusal::malformed("two inputs have this name").at(place()));
+        }
+    }
+    Ok(())
+}
+
+fn place_of(index: usize, node: &NodeProto) -> Place {
+    Place::Node {
+        index,
+        name: node.name.clone(),
+        operator: node.op_type.clone(),
+    }
+}
+
+/// The nodes that outputs need, each after those that it reads, otherwise as in the file.
+fn order(file: &GraphProto) -> Outcome<Vec<usize>> {
+    let mut writer: HashMap<&str, usize> = HashMap::new();
+    let mut given: HashSet<&str> = file
+        .initializer
+        .iter()
+        .map(|tensor| tensor.name.as_str())
+        .collect();
+    given.extend(file.input.iter().map(|info| info.name.as_str()));
+    for (index, node) in file.node.iter().enumerate() {
+        for output in node.output.iter().filter(|name| !name.is_empty()) {
+            if writer.insert(output, index).is_some() || given.contains(output.as_str()) {
+                let reason = format!(
+                    "its output `{}` is already provided by something else",
+                    shown(output)
+                );
+                return Err(Refusal::malformed(reason).at(place_of(index, node)));
+            }
+        }
+    }
+    let read_by = |index: usize| {
+        file.node[index]
+            .input
+            .iter()
+            .filter_map(|name| writer.get(name.as_str()).copied())
+    };
+    let mut needed = vec![false; file.node.len()];
+    let mut stack: Vec<usize> = file
+        .output
+        .iter()
+        .filter_map(|output| writer.get(output.name.as_str()).copied())
+        .collect();
+    while let Some(index) = stack.pop() {
+        if !std::mem::replace(&mut needed[index], true) {
+            stack.extend(read_by(index));
+        }
+    }
+    let mut waits = vec![0usize; file.node.len()];
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); file.node.len()];
+    let mut ready = BinaryHeap::new();
+    for index in (0..file.node.len()).filter(|&index| needed[index]) {
+        for before in read_by(index) {
+            waits[index] += 1;
+            readers[before].push(index);
+        }
+        if waits[index] == 0 {
+            ready.push(Reverse(index));
+        }
+    }
+    let mut done = Vec::new();
+    while let Some(Reverse(index)) = ready.pop() {
+        done.push(index);
+        needed[index] = false;
+        for &reader in &readers[index] {
+            waits[reader] -= 1;
+            if waits[reader] == 0 {
+                ready.push(Reverse(reader));
+            }
+        }
+    }
+    // What is left reads, over some steps back, its own result.
+    if let Some(mut index) = needed.iter().position(|&left| left) {
+        for _ in 0..file.node.len() {
+            index = read_by(index)
+                .find(|&before| needed[before])
+                .unwrap_or(index);
+        }
+        let reason = "it reads its own result, over other nodes or directly: the graph has a cycle";
+        return Err(Refusal::malformed(reason).at(place_of(index, &file.node[index])));
+    }
+    Ok(done)
+}
+
+fn node<'a>(importer: &mut Importer<'a>, index: usize, node: &'a NodeProto) -> Outcome<()> {
+    let before = importer.graph.tensors.len();
+    let outputs = run_node(importer, node).map_err(|refusal| refusal.at(place_of(index, node)))?;
+    for (name, value) in node.output.iter().zip(outputs) {
+        if name.is_empty() {
+            continue;
+        }
+        if let Value::Live(live) = &value
+            && let Some(tensor) = importer.graph.tensors.get_mut(live.id.0)
+            && live.id.0 >= before
+        {
+            tensor.name.clone_from(name);
+        }
+        importer.values.insert(name.clone(), value);
+    }
+    Ok(())
+}
+
+fn run_node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Outcome<Vec<Value>> {
+    let mut inputs = Vec::with_capacity(node.input.len());
+    for name in &node.input {
+        inputs.push(if name.is_empty() {
+            None
+        } else {
+            Some(importer.lookup(name)?)
+        });
+    }
+    let first_output = node.output.first().map_or("", String::as_str);
+    let name = if node.name.is_empty() {
+        first_output
+    } else {
+        &node.name
+    }
+    .to_owned();
+    let mut cx = Cx {
+        importer,
+        node,
+        inputs,
+        name,
+    };
+    import_node(&mut cx)
+}
+
+fn outputs(importer: &mut Importer<'_>, file: &GraphProto) -> Outcome<()> {
+    if file.output.is_empty() {
+        return Err(Refusal::malformed("it has no outputs"));
+    }
+    for info in &file.output {
+        let place = || Place::Output(info.name.clone());
+        let value = importer
+            .lookup(&info.name)
+            .map_err(|refusal| refusal.at(place()))?;
+        let Value::Live(live) = value else {
+            let reason =
+                "it does not depend on the model's inputs; remove this output from the model";
+            return Err(Refusal::unsupported(reason).at(place()));
+        };
+        let border = match live.ty {
+            ElementType::U8 => BorderType::U8,
+            ElementType::S8 => BorderType::S8,
+            _ => BorderType::F32,
+        };
+        importer
+            .graph
+            .add_output(info.name.clone(), live.id, border);
+    }
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! Gemm, MatMul and BatchNormalization.
+
+use ocellus_ir::{BinaryOp, Op, TensorId};
+
+use crate::constant::Constant;
+use crate::error::{Outcome, Refusal};
+use crate::operators::pointwise::affine;
+use crate::values::{Cx, Value};
+
+/// A constant matrix `[rows, columns]`; leading axes of size 1 are dropped.
+fn matrix(constant: &Constant) -> Outcome<([usize; 2], Vec<f32>)> {
+    let values = constant.reals("the constant operand")?.to_vec();
+    let (lead, last) = constant
+        .shape
+        .split_at(constant.shape.len().saturating_sub(2));
+    match *last {
+        [rows, columns] if lead.iter().all(|&size| size == 1) => Ok(([rows, columns], values)),
+        _ => Err(Refusal::unsupported(format!(
+            "the constant operand has shape {:?}; only one matrix is supported, not a stack of them",
+            constant.shape
+        ))),
+    }
+}
+
+/// Turns `[rows, columns]` round.
+fn transposed([rows, columns]: [usize; 2], values: &[f32]) -> Vec<f32> {
+    let mut out = Vec::with_capacity(values.len());
+    for column in 0..columns {
+        for row in 0..rows {
+            out.push(values[row * columns + column]);
+        }
+    }
+    out
+}
+
+/// Swaps the last two axes of a value.
+fn swap_last(cx: &mut Cx<'_, '_>, value: &Value) -> Outcome<Value> {
+    let rank = cx.shape_of(value).len();
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.swap(rank - 1, rank - 2);
+    cx.transpose(value, &order)
+}
+
+/// `x [.., k]` by weights `[oc, k]`.
+fn fully_connected(
+    cx: &mut Cx<'_, '_>,
+    x: &Value,
+    [oc, k]: [usize; 2],
+    weights: Vec<f32>,
+    bias: Option<TensorId>,
+) -> Outcome<Value> {
+    let shape = cx.shape_of(x);
+    if shape.last() != Some(&k) {
+        return Err(Refusal::malformed(format!(
+            "an input of shape {shape:?} does not fit a matrix over {k} values"
+        )));
+    }
+    if oc == 0 || k == 0 {
+        return Err(Refusal::malformed("the matrix is empty"));
+    }
+    let x = cx.real(x)?;
+    let mut inputs = vec![x, cx.weights(vec![oc, k], weights)?];
+    inputs.extend(bias);
+    let y = cx.emit(Op::FullyConnected, &inputs)?;
+    Ok(cx.live(y))
+}
+
+const TWO_LIVE: &str = "both operands are computed from the model's input; only a product with a constant is supported";
+
+pub(super) fn mat_mul(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    let y = match (&a, &b) {
+        (Value::Live(_), Value::Live(_)) => return Err(Refusal::unsupported(TWO_LIVE)),
+        (_, Value::Constant(right)) => {
+            let vector = right.shape.len() == 1;
+            let right = if vector {
+                right.with_shape(vec![right.len(), 1])?
+            } else {
+                right.clone()
+            };
+            let ([k, n], values) = matrix(&right)?;
+            let y = fully_connected(cx, &a, [n, k], transposed([k, n], &values), None)?;
+            let mut shape = cx.shape_of(&y);
+            if vector {
+                shape.pop();
+            } else {
+                // numpy keeps the longer list of leading axes.
+                while shape.len() < right.shape.len() && cx.shape_of(&a).len() > 1 {
+                    shape.insert(0, 1);
+                }
+            }
+            cx.reshape(&y, shape)?
+        }
+        (Value::Constant(left), Value::Live(_)) => {
+            // W x = (x^T W^T)^T, and W is [oc, k] already.
+            let rows_dropped = left.shape.len() == 1;
+            let left = if rows_dropped {
+                left.with_shape(vec![1, left.len()])?
+            } else {
+                left.clone()
+            };
+            let (size, values) = matrix(&left)?;
+            let column = cx.shape_of(&b).len() == 1;
+            let x = if column {
+                b.clone()
+            } else {
+                swap_last(cx, &b)?
+            };
+            let y = fully_connected(cx, &x, size, values, None)?;
+            let y = if column { y } else { swap_last(cx, &y)? };
+            let mut shape = cx.shape_of(&y);
+            if rows_dropped {
+                let at = shape.len() - if column { 1 } else { 2 };
+                shape.remove(at);
+            }
+            while !rows_dropped && shape.len() < left.shape.len() - usize::from(column) {
+                shape.insert(0, 1);
+            }
+            cx.reshape(&y, shape)?
+        }
+    };
+    Ok(vec![y])
+}
+
+pub(super) fn gemm(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let attributes = cx.attributes();
+    let alpha = attributes.float("alpha")?.unwrap_or(1.0);
+    let beta = attributes.float("beta")?.unwrap_or(1.0);
+    let (turn_a, turn_b) = (
+        attributes.flag("transA", false)?,
+        attributes.flag("transB", false)?,
+    );
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    for value in [&a, &b] {
+        let shape = cx.shape_of(value);
+        if shape.len() != 2 {
+            return Err(Refusal::malformed(format!(
+                "an operand has shape {shape:?}, not two axes"
+            )));
+        }
+    }
+    let scaled = |values: Vec<f32>| values.into_iter().map(|v| v * alpha).collect::<Vec<f32>>();
+    let y = match (&a, &b) {
+        (Value::Live(_), Value::Live(_)) => return Err(Refusal::unsupported(TWO_LIVE)),
+        (_, Value::Constant(right)) => {
+            let x = if turn_a {
+                cx.transpose(&a, &[1, 0])?
+            } else {
+                a.clone()
+            };
+            let (size, values) = matrix(right)?;
+            let (size, values) = if turn_b {
+                (size, values)
+            } else {
+                ([size[1], size[0]], transposed(size, &values))
+            };
+            let (bias, rest) = bias_of(cx, size[0], beta)?;
+            let y = fully_connected(cx, &x, size, scaled(values), bias)?;
+            add_rest(cx, y, rest, beta)?
+        }
+        (Value::Constant(left), Value::Live(_)) => {
+            // A B = (B^T A^T)^T.
+            let x = if turn_b {
+                b.clone()
+            } else {
+                cx.transpose(&b, &[1, 0])?
+            };
+            let (size, values) = matrix(left)?;
+            let (size, values) = if turn_a {
+                ([size[1], size[0]], transposed(size, &values))
+            } else {
+                (size, values)
+            };
+            let y = fully_connected(cx, &x, size, scaled(values), None)?;
+            let y = cx.transpose(&y, &[1, 0])?;
+            let rest = cx.optional(2);
+            add_rest(cx, y, rest, beta)?
+        }
+    };
+    Ok(vec![y])
+}
+
+/// The third operand of a Gemm: as a bias where it is one row, else what has to be added afterwards.
+fn bias_of(
+    cx: &mut Cx<'_, '_>,
+    oc: usize,
+    beta: f32,
+) -> Outcome<(Option<TensorId>, Option<Value>)> {
+    let Some(value) = cx.optional(2) else {
+        return Ok((None, None));
+    };
+    let Value::Constant(constant) = &value else {
+        return Ok((None, Some(value)));
+    };
+    let row = match constant.shape[..] {
+        [] | [1] | [1, 1] => true,
+        [n] | [1, n] => n == oc,
+        _ => false,
+    };
+    if !row {
+        return Ok((None, Some(value)));
+    }
+    let bias = constant
+        .with_shape(vec![constant.len()])?
+        .broadcast_to(&[oc])?;
+    let values = bias
+        .reals("the third operand")?
+        .iter()
+        .map(|v| v * beta)
+        .collect();
+    Ok((Some(cx.weights(vec![oc], values)?), None))
+}
+
+fn add_rest(cx: &mut Cx<'_, '_>, y: Value, rest: Option<Value>, beta: f32) -> Outcome<Value> {
+    let Some(rest) = rest else {
+        return Ok(y);
+    };
+    let rest = match &rest {
+        Value::Constant(constant) => {
+            let values: Vec<f32> = constant
+                .reals("the third operand")?
+                .iter()
+                .map(|v| v * beta)
+                .collect();
+            Value::Constant(Constant::real(constant.shape.clone(), values))
+        }
+        Value::Live(_) if beta == 1.0 => rest,
+        Value::Live(_) => affine(cx, &rest, beta, 0.0)?,
+    };
+    let expected = cx.shape_of(&y);
+    let operands = [cx.real(&y)?, cx.real(&rest)?];
+    let sum = cx.emit(Op::Binary(BinaryOp::Add), &operands)?;
+    if cx.importer.graph.tensor(sum).shape != expected {
+        return Err(Refusal::malformed(
+            "the third operand does not broadcast to the product",
+        ));
+    }
+    Ok(cx.live(sum))
+}
+
+pub(super) fn batch_normalization(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let attributes = cx.attributes();
+    let epsilon = attributes.float("epsilon")?.unwrap_or(1e-5);
+    if attributes.flag("training_mode", false)? {
+        return Err(Refusal::unsupported(
+            "`training_mode` is on; export the model for inference",
+        ));
+    }
+    if !attributes.flag("spatial", true)? {
+        return Err(Refusal::unsupported("`spatial` = 0 is not supported"));
+    }
+    if (1..5).any(|index| cx.wants_output(index)) && cx.opset() >= 14 {
+        return Err(Refusal::unsupported(
+            "its running statistics are read; export the model for inference",
+        ));
+    }
+    let x = cx.input(0)?;
+    let shape = cx.shape_of(&x);
+    let channels = match shape[..] {
+        [] => return Err(Refusal::malformed("its input is a single number")),
+        [channels] => channels,
+        [_, channels, ..] => channels,
+    };
+    let mut lists = Vec::new();
+    for (index, what) in [
+        (1, "the scale"),
+        (2, "the offset"),
+        (3, "the mean"),
+        (4, "the variance"),
+    ] {
+        let constant = cx.constant(index, what)?;
+        if constant.shape != [channels] {
+            return Err(Refusal::malformed(format!(
+                "{what} has shape {:?} for {channels} channels",
+                constant.shape
+            )));
+        }
+        lists.push(constant.reals(what)?.clone());
+    }
+    let mut factors = Vec::with_capacity(channels);
+    let mut offsets = Vec::with_capacity(channels);
+    for c in 0..channels {
+        let [scale, offset, mean, variance] = [0, 1, 2, 3].map(|list| f64::from(lists[list][c]));
+        let factor = scale / (variance + f64::from(epsilon)).sqrt();
+        factors.push(factor as f32);
+        offsets.push((offset - mean * factor) as f32);
+        if !factor.is_finite() {
+            return Err(Refusal::malformed(format!(
+                "the variance of channel {c} is {variance}"
+            )));
+        }
+    }
+    let mut broadcast = vec![channels];
+    broadcast.resize(shape.len().saturating_sub(1).max(1), 1);
+    let factors = cx.weights(broadcast.clone(), factors)?;
+    let offsets = cx.weights(broadcast, offsets)?;
+    let x = cx.real(&x)?;
+    let scaled_name = format!("{}/scale", cx.name);
+    let scaled = cx.emit_as(&scaled_name, Op::Binary(BinaryOp::Mul), &[x, factors])?;
+    let y = cx.emit(Op::Binary(BinaryOp::Add), &[scaled, offsets])?;
+    Ok(vec![cx.live(y)])
+}

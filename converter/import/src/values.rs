@@ -1,0 +1,339 @@
+//! What the names of a model file stand for while it is imported, and the steps that work on constants and on tensors alike.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use ocellus_ir::{Graph, Op, TensorId};
+use tract_onnx::pb::{NodeProto, TensorProto};
+
+use crate::attributes::Attributes;
+use crate::constant::{Constant, ElementType, element_count, load};
+use crate::error::{Outcome, Place, Refusal, shown};
+
+/// A tensor of the graph, and what the file's type for it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: TensorId,
+    /// `Real`, or `U8`/`S8` for raw inputs that no Cast has read yet and for quantized outputs.
+    pub(crate) ty: ElementType,
+    /// Comes out of a QuantizeLinear, not from a raw input.
+    pub(crate) quantized: bool,
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Constant(Constant),
+    Live(Live),
+}
+
+/// Constants that the import makes may hold this many elements in all: a damaged file must not fill the memory.
+const FOLD_BUDGET_ELEMENTS: usize = 1 << 28;
+
+/// The state of an import.
+pub(crate) struct Importer<'a> {
+    pub(crate) graph: Graph,
+    pub(crate) opset: i64,
+    pub(crate) folder: Option<&'a Path>,
+    pub(crate) initializers: HashMap<&'a str, &'a TensorProto>,
+    pub(crate) values: HashMap<String, Value>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) names: HashMap<String, usize>,
+    pub(crate) folded_elements: usize,
+}
+
+impl Importer<'_> {
+    /// What a name stands for; loads a stored tensor on its first use.
+    pub(crate) fn lookup(&mut self, name: &str) -> Outcome<Value> {
+        if let Some(value) = self.values.get(name) {
+            return Ok(value.clone());
+        }
+        let Some(proto) = self.initializers.get(name) else {
+            return Err(Refusal::malformed(format!(
+                "`{}` is neither an input, a stored tensor nor the output of another node",
+                shown(name)
+            )));
+        };
+        let constant = load(proto, self.folder)
+            .map_err(|refusal| refusal.at(Place::Initializer(name.to_owned())))?;
+        let value = Value::Constant(constant);
+        self.values.insert(name.to_owned(), value.clone());
+        Ok(value)
+    }
+
+    /// `base`, or `base` with a number where it is taken.
+    pub(crate) fn unique(&mut self, base: &str) -> String {
+        let mut name = base.to_owned();
+        loop {
+            let uses = self.names.entry(name.clone()).or_insert(0);
+            *uses += 1;
+            if *uses == 1 {
+                return name;
+            }
+            name = format!("{base}.{uses}");
+        }
+    }
+}
+
+/// A node being imported.
+pub(crate) struct Cx<'i, 'a> {
+    pub(crate) importer: &'i mut Importer<'a>,
+    pub(crate) node: &'a NodeProto,
+    pub(crate) inputs: Vec<Option<Value>>,
+    /// The node's name, or its first output's.
+    pub(crate) name: String,
+}
+
+impl<'a> Cx<'_, 'a> {
+    pub(crate) fn attributes(&self) -> Attributes<'a> {
+        Attributes(self.node)
+    }
+
+    pub(crate) fn opset(&self) -> i64 {
+        self.importer.opset
+    }
+
+    pub(crate) fn note(&mut self, text: String) {
+        let name = shown(&self.name);
+        self.importer
+            .notes
+            .push(format!("`{}` ({name}): {text}", self.node.op_type));
+    }
+
+    /// An input that may be left out.
+    pub(crate) fn optional(&self, index: usize) -> Option<Value> {
+        self.inputs.get(index).cloned().flatten()
+    }
+
+    /// An input that must be there.
+    pub(crate) fn input(&self, index: usize) -> Outcome<Value> {
+        self.optional(index)
+            .ok_or_else(|| Refusal::malformed(format!("input {index} is missing")))
+    }
+
+    /// An input that must be constant.
+    pub(crate) fn constant(&self, index: usize, what: &str) -> Outcome<Constant> {
+        self.optional_constant(index, what)?
+            .ok_or_else(|| Refusal::malformed(format!("input {index} ({what}) is missing")))
+    }
+
+    /// An input that must be constant where it is given.
+    pub(crate) fn optional_constant(&self, index: usize, what: &str) -> Outcome<Option<Constant>> {
+        match self.optional(index) {
+            None => Ok(None),
+            Some(Value::Constant(constant)) => Ok(Some(constant)),
+            Some(Value::Live(_)) => Err(Refusal::unsupported(format!(
+                "{what} is computed from the model's input; only a constant is supported"
+            ))),
+        }
+    }
+
+    /// True where somebody may read that output.
+    pub(crate) fn wants_output(&self, index: usize) -> bool {
+        self.node
+            .output
+            .get(index)
+            .is_some_and(|name| !name.is_empty())
+    }
+
+    pub(crate) fn shape_of(&self, value: &Value) -> Vec<usize> {
+        match value {
+            Value::Constant(constant) => constant.shape.clone(),
+            Value::Live(live) => self.importer.graph.tensor(live.id).shape.clone(),
+        }
+    }
+
+    /// Books a folded constant and hands it out.
+    pub(crate) fn folded(&mut self, constant: Constant) -> Outcome<Value> {
+        let total = self.importer.folded_elements.saturating_add(constant.len());
+        if total > FOLD_BUDGET_ELEMENTS {
+            return Err(Refusal::unsupported(
+                "folding the model's constants takes more than 2^28 elements",
+            ));
+        }
+        self.importer.folded_elements = total;
+        Ok(Value::Constant(constant))
+    }
+
+    /// A value as a tensor of the graph that holds real numbers.
+    pub(crate) fn real(&mut self, value: &Value) -> Outcome<TensorId> {
+        match value {
+            Value::Constant(constant) => {
+                constant.reals("a constant input")?;
+                self.emit_constant(constant)
+            }
+            Value::Live(live) if live.ty == ElementType::Real => Ok(live.id),
+            Value::Live(live) if live.quantized => Err(Refusal::unsupported(
+                "its input is already quantized, which is not supported yet; use the float model",
+            )),
+            Value::Live(live) => Err(Refusal::malformed(format!(
+                "its input is {} and needs a Cast to float first",
+                live.ty.name()
+            ))),
+        }
+    }
+
+    /// A constant of the graph.
+    pub(crate) fn emit_constant(&mut self, constant: &Constant) -> Outcome<TensorId> {
+        let values = constant.reals("a constant input")?;
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            let value = values[at];
+            return Err(Refusal::unsupported(format!(
+                "a constant holds {value} at {at}; only finite numbers can be quantized"
+            )));
+        }
+        let name = format!("{}/constant", self.name);
+        Ok(self
+            .importer
+            .graph
+            .add_constant(name, constant.shape.clone(), values.clone()))
+    }
+
+    /// A new constant of the graph.
+    pub(crate) fn weights(&mut self, shape: Vec<usize>, values: Vec<f32>) -> Outcome<TensorId> {
+        let constant = Constant::real(shape, values);
+        self.folded(constant.clone())?;
+        self.emit_constant(&constant)
+    }
+
+    /// Appends an operator to the graph.
+    pub(crate) fn emit(&mut self, op: Op, inputs: &[TensorId]) -> Outcome<TensorId> {
+        let name = self.name.clone();
+        self.emit_as(&name, op, inputs)
+    }
+
+    /// Appends an operator that prepares another: its name says so.
+    pub(crate) fn emit_as(&mut self, name: &str, op: Op, inputs: &[TensorId]) -> Outcome<TensorId> {
+        let name = self.importer.unique(name);
+        self.importer
+            .graph
+            .add_node(name, op, inputs)
+            .map_err(|error| {
+                let text = error.to_string();
+                // The message starts with the graph's name of the node, which the place already says.
+                Refusal::malformed(
+                    text.split_once(": ")
+                        .map_or(text.clone(), |(_, reason)| reason.to_owned()),
+                )
+            })
+    }
+
+    /// Appends an operator of one real input.
+    pub(crate) fn emit_real(&mut self, op: Op, value: &Value) -> Outcome<Value> {
+        let x = self.real(value)?;
+        let id = self.emit(op, &[x])?;
+        Ok(self.live(id))
+    }
+
+    /// A tensor of real numbers as a value.
+    pub(crate) fn live(&self, id: TensorId) -> Value {
+        Value::Live(Live {
+            id,
+            ty: ElementType::Real,
+            quantized: false,
+        })
+    }
+
+    /// Appends an operator that only moves values, so that bytes stay bytes.
+    fn emit_move(&mut self, op: Op, live: Live) -> Outcome<Value> {
+        let id = self.emit(op, &[live.id])?;
+        Ok(Value::Live(Live { id, ..live }))
+    }
+
+    /// Another shape.
+    pub(crate) fn reshape(&mut self, value: &Value, shape: Vec<usize>) -> Outcome<Value> {
+        if self.shape_of(value) == shape {
+            return Ok(value.clone());
+        }
+        match value {
+            Value::Constant(constant) => Ok(Value::Constant(constant.with_shape(shape)?)),
+            Value::Live(live) => self.emit_move(Op::Reshape { shape }, *live),
+        }
+    }
+
+    /// Output axis `i` is input axis `order[i]`.
+    pub(crate) fn transpose(&mut self, value: &Value, order: &[usize]) -> Outcome<Value> {
+        let shape = self.shape_of(value);
+        if !ocellus_ir::is_permutation(order, shape.len()) {
+            return Err(Refusal::malformed(format!(
+                "{order:?} does not order the axes of shape {shape:?}"
+            )));
+        }
+        if order.iter().enumerate().all(|(i, &axis)| i == axis) {
+            return Ok(value.clone());
+        }
+        match value {
+            Value::Constant(constant) => {
+                let out = order.iter().map(|&axis| shape[axis]).collect();
+                let moved = constant.pick(out, |at, from| {
+                    for (i, &axis) in order.iter().enumerate() {
+                        from[axis] = at[i];
+                    }
+                })?;
+                self.folded(moved)
+            }
+            Value::Live(live) => self.emit_move(
+                Op::Transpose {
+                    order: order.to_vec(),
+                },
+                *live,
+            ),
+        }
+    }
+
+    /// A box with positive steps that lies inside.
+    pub(crate) fn slice(
+        &mut self,
+        value: &Value,
+        begin: Vec<usize>,
+        size: Vec<usize>,
+        step: Vec<usize>,
+    ) -> Outcome<Value> {
+        if self.shape_of(value) == size {
+            return Ok(value.clone());
+        }
+        match value {
+            Value::Constant(constant) => {
+                let cut = constant.pick(size, |at, from| {
+                    for (axis, index) in from.iter_mut().enumerate() {
+                        *index = begin[axis] + at[axis] * step[axis];
+                    }
+                })?;
+                self.folded(cut)
+            }
+            Value::Live(live) => {
+                if size.contains(&0) {
+                    return Err(Refusal::unsupported("the result is empty"));
+                }
+                self.emit_move(Op::Slice { begin, size, step }, *live)
+            }
+        }
+    }
+
+    /// Chosen indices of an axis, all in range.
+    pub(crate) fn gather(
+        &mut self,
+        value: &Value,
+        axis: usize,
+        indices: Vec<usize>,
+    ) -> Outcome<Value> {
+        match value {
+            Value::Constant(constant) => {
+                let mut shape = constant.shape.clone();
+                shape[axis] = indices.len();
+                element_count(&shape)?;
+                let taken = constant.pick(shape, |at, from| {
+                    from.copy_from_slice(at);
+                    from[axis] = indices[at[axis]];
+                })?;
+                self.folded(taken)
+            }
+            Value::Live(live) => {
+                if indices.is_empty() {
+                    return Err(Refusal::unsupported("the result is empty"));
+                }
+                self.emit_move(Op::Gather { axis, indices }, *live)
+            }
+        }
+    }
+}
