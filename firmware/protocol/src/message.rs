@@ -3,6 +3,7 @@
 //! The PC asks, the device answers in the order of the questions. Each request has exactly one final response ([`Response::is_final`]);
 //! before it may come any number of others. Variants are only ever added at the end.
 
+use ocellus::{LoadError, RunError};
 use serde::{Deserialize, Serialize};
 
 use crate::FrameError;
@@ -284,8 +285,14 @@ pub enum DeviceError {
         /// The limit.
         limit: u8,
     },
-    /// The model says how to use it in no way that this firmware knows (task, input pre-processing).
+    /// The model says how to use it in no way that this firmware knows (task, input pre-processing). Set inputs and read outputs instead.
     NoTask,
+    /// The model cannot be loaded.
+    Load(LoadError),
+    /// The model's run ended early.
+    Run(RunError),
+    /// The camera's frame does not fit the model's input; the input is no picture, or the frame is larger than 16,384 pixels.
+    FrameDoesNotFit,
 }
 
 /// Why a camera delivered no frame.

@@ -1,0 +1,253 @@
+//! Requests with a model in its arena.
+
+use ocellus::kernels::Kernels;
+use ocellus::{Engine, Model};
+use ocellus_board_api::{Camera, Clock, Link, LinkError, MemorySlots};
+use ocellus_image::Geometry;
+use ocellus_protocol::{DeviceError, MAX_MESSAGE_BYTES, Request, Response};
+use sha2::{Digest, Sha256};
+
+use crate::idle::Desk;
+use crate::watch::{MAX_TAPS, Taps, Undisturbed, Watch};
+use crate::{Next, capture, markers, task};
+
+/// Loads the model and answers until it is to be loaded again.
+pub(crate) fn load_and_serve<K: Kernels, L: Link>(
+    desk: &mut Desk<'_, K, L>,
+    camera: &mut impl Camera,
+    clock: &mut impl Clock,
+    arenas: &mut MemorySlots<'_>,
+    frames: &mut MemorySlots<'_>,
+) -> Result<Next, LinkError> {
+    markers::begin_load();
+    let loaded = load(desk, arenas);
+    markers::end_load();
+    let (engine, region) = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            desk.wire.refuse(error)?;
+            return desk.serve_without_model();
+        }
+    };
+    let program = engine.model().view().program();
+    desk.wire.answer(&Response::Loaded {
+        arena_bytes: program.arena_bytes,
+        region,
+        operators: program.operator_count,
+        inputs: program.inputs.len() as u8,
+        outputs: program.outputs.len() as u8,
+    })?;
+    let mut session = Session {
+        desk,
+        camera,
+        clock,
+        engine,
+        region,
+        taps: Taps::default(),
+        geometry: None,
+    };
+    session.serve(frames)
+}
+
+/// Proves the model and takes the first memory that holds its arena.
+#[inline(never)]
+fn load<'m, 'a, K: Kernels, L: Link>(
+    desk: &Desk<'m, K, L>,
+    arenas: &'a mut MemorySlots<'_>,
+) -> Result<(Engine<'m, 'a, K>, &'a str), DeviceError> {
+    let model = Model::load(desk.model(), &desk.ops).map_err(DeviceError::Load)?;
+    let needed = model.arena_bytes();
+    let mut largest = 0;
+    for memory in arenas.iter_mut().flatten() {
+        largest = largest.max(memory.bytes.len());
+        let usable = memory
+            .bytes
+            .len()
+            .saturating_sub(memory.bytes.as_ptr().addr().wrapping_neg() & 15);
+        if usable >= needed {
+            let engine =
+                Engine::new(model, desk.kernels, memory.bytes).map_err(DeviceError::Load)?;
+            return Ok((engine, memory.region));
+        }
+    }
+    Err(DeviceError::ArenaTooSmall {
+        needed_bytes: needed as u32,
+        largest_bytes: largest as u32,
+    })
+}
+
+/// A loaded model and the conversation about it.
+struct Session<'s, 'b, 'm, 'a, K: 'static, L, C, T> {
+    desk: &'s mut Desk<'b, K, L>,
+    camera: &'s mut C,
+    clock: &'s mut T,
+    engine: Engine<'m, 'a, K>,
+    /// The memory that holds the arena.
+    region: &'a str,
+    taps: Taps,
+    /// How the last frame became the input.
+    geometry: Option<Geometry>,
+}
+
+impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, T> {
+    fn serve(&mut self, frames: &mut MemorySlots<'_>) -> Result<Next, LinkError> {
+        let mut buffer = [0; MAX_MESSAGE_BYTES];
+        while let Some(request) = self.desk.wire.receive(&mut buffer)? {
+            match request {
+                Request::Load => return Ok(Next::Load),
+                Request::SetInput {
+                    index,
+                    offset,
+                    data,
+                } => self.set_input(index, offset, data)?,
+                Request::Capture { index } => self.capture(index, frames)?,
+                Request::Tap { tensor } => self.tap(tensor)?,
+                Request::Infer { progress } => self.infer(progress)?,
+                Request::GetOutput { index, offset, len } => self.get_output(index, offset, len)?,
+                Request::HashOutput { index } => self.hash_output(index)?,
+                Request::Task => {
+                    task::report(&self.engine, self.geometry.as_ref(), &mut self.desk.wire)?
+                }
+                request => {
+                    let arena_bytes = self.engine.model().arena_bytes() as u32;
+                    self.desk.answer(&request, arena_bytes, self.region)?;
+                }
+            }
+        }
+        Ok(Next::End)
+    }
+
+    fn set_input(&mut self, index: u8, offset: u32, data: &[u8]) -> Result<(), LinkError> {
+        self.geometry = None;
+        let Some(input) = self.engine.input(usize::from(index)) else {
+            return self.desk.wire.refuse(DeviceError::NoSuchTensor {
+                index: u16::from(index),
+            });
+        };
+        let tensor_bytes = input.info.len_bytes;
+        let start = offset as usize;
+        match input
+            .values
+            .get_mut(start..start.saturating_add(data.len()))
+        {
+            Some(piece) => {
+                piece.copy_from_slice(bytemuck::try_cast_slice(data).unwrap_or_default());
+                self.desk.wire.answer(&Response::Done)
+            }
+            None => self
+                .desk
+                .wire
+                .refuse(DeviceError::OutOfRange { tensor_bytes }),
+        }
+    }
+
+    fn capture(&mut self, index: u8, frames: &mut MemorySlots<'_>) -> Result<(), LinkError> {
+        self.geometry = None;
+        let preprocess = match self.engine.model().view().task() {
+            Ok(record) => record.and_then(|record| record.preprocess),
+            Err(error) => return self.desk.wire.refuse(DeviceError::Load(error.into())),
+        };
+        let Some(preprocess) = preprocess else {
+            return self.desk.wire.refuse(DeviceError::NoTask);
+        };
+        let Some(input) = self.engine.input(usize::from(index)) else {
+            return self.desk.wire.refuse(DeviceError::NoSuchTensor {
+                index: u16::from(index),
+            });
+        };
+        match capture::capture(self.camera, frames, &preprocess, input) {
+            Ok(captured) => {
+                self.geometry = Some(captured.geometry);
+                self.desk.wire.answer(&Response::Captured {
+                    width_px: captured.info.width_px,
+                    height_px: captured.info.height_px,
+                    region: captured.region,
+                })
+            }
+            Err(error) => self.desk.wire.refuse(error),
+        }
+    }
+
+    fn tap(&mut self, tensor: u16) -> Result<(), LinkError> {
+        let known = tensor < self.engine.model().view().program().arena_tensor_count;
+        if !known {
+            return self
+                .desk
+                .wire
+                .refuse(DeviceError::NoSuchTensor { index: tensor });
+        }
+        if self.taps.add(tensor) {
+            self.desk.wire.answer(&Response::Done)
+        } else {
+            self.desk.wire.refuse(DeviceError::TooManyTaps {
+                limit: MAX_TAPS as u8,
+            })
+        }
+    }
+
+    fn infer(&mut self, progress: bool) -> Result<(), LinkError> {
+        let (us, cycles) = (self.clock.now_us(), self.clock.now_cycles());
+        let result = if progress || !self.taps.is_empty() {
+            let total = self.engine.model().view().program().operator_count;
+            let mut watch = Watch {
+                wire: &mut self.desk.wire,
+                taps: &self.taps,
+                progress,
+                total,
+                failed: None,
+            };
+            let result = self.engine.run(&mut watch);
+            match watch.failed {
+                Some(error) => return Err(error),
+                None => result,
+            }
+        } else {
+            markers::begin_inference();
+            let result = self.engine.run(&mut Undisturbed);
+            markers::end_inference();
+            result
+        };
+        let since = |before: Option<u64>, now: Option<u64>| Some(now?.wrapping_sub(before?));
+        let wall_us = since(us, self.clock.now_us());
+        let cycles = since(cycles, self.clock.now_cycles());
+        match result {
+            Ok(()) => self
+                .desk
+                .wire
+                .answer(&Response::Inferred { wall_us, cycles }),
+            Err(error) => self.desk.wire.refuse(DeviceError::Run(error)),
+        }
+    }
+
+    fn get_output(&mut self, index: u8, offset: u32, len: u32) -> Result<(), LinkError> {
+        let Some(output) = self.engine.output(usize::from(index)) else {
+            return self.desk.wire.refuse(DeviceError::NoSuchTensor {
+                index: u16::from(index),
+            });
+        };
+        let start = offset as usize;
+        let Some(piece) = output.values.get(start..start.saturating_add(len as usize)) else {
+            return self.desk.wire.refuse(DeviceError::OutOfRange {
+                tensor_bytes: output.info.len_bytes,
+            });
+        };
+        self.desk.wire.stream(
+            bytemuck::try_cast_slice(piece).unwrap_or_default(),
+            offset,
+            |offset, data| Response::Data { offset, data },
+        )?;
+        self.desk.wire.answer(&Response::Done)
+    }
+
+    fn hash_output(&mut self, index: u8) -> Result<(), LinkError> {
+        let Some(output) = self.engine.output(usize::from(index)) else {
+            return self.desk.wire.refuse(DeviceError::NoSuchTensor {
+                index: u16::from(index),
+            });
+        };
+        let bytes: &[u8] = bytemuck::try_cast_slice(output.values).unwrap_or_default();
+        self.desk.wire.answer(&Response::OutputHash {
+            sha256: Sha256::digest(bytes).into(),
+        })
+    }
+}
