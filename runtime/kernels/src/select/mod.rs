@@ -4,6 +4,7 @@
 //! One file an instruction set says which kernels that one has; what it does not name is the reference's.
 
 mod helium;
+pub(crate) use helium::is_pointwise;
 mod x86;
 
 use ocellus_format::{
