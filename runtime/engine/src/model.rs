@@ -1,6 +1,7 @@
 use ocellus_format::ops::Operands;
 use ocellus_format::{
-    Class, DType, MAX_INPUTS, MAX_OUTPUTS, MAX_RANK, ModelView, Operator, QParams, TensorInfo,
+    Class, DType, MAX_INPUTS, MAX_OUTPUTS, MAX_RANK, ModelView, Operator, QParams, TensorIds,
+    TensorInfo,
 };
 use ocellus_kernels::Kernels;
 
@@ -35,15 +36,20 @@ impl<'m, K: Kernels> Model<'m, K> {
                 return Err(LoadError::InputType { position });
             }
         }
+        let mut operands = OperandInfos {
+            inputs: [NO_TENSOR; MAX_INPUTS],
+            outputs: [NO_TENSOR; MAX_OUTPUTS],
+        };
         for (index, operator) in (0..).zip(view.program().operators()) {
             let code = operator.code;
             let entry = ops
                 .get(code)
                 .ok_or(LoadError::OpNotLinked { index, code })?;
-            let operands = OperandInfos::gather(&view, &operator);
-            (entry.check)(&operator, &operands.as_operands()).map_err(|refusal| match refusal {
-                Refusal::Attributes => LoadError::Attributes { index, code },
-                Refusal::Contradiction(error) => LoadError::Operator { index, code, error },
+            (entry.check)(&operator, &operands.gather(&view, &operator)).map_err(|refusal| {
+                match refusal {
+                    Refusal::Attributes => LoadError::Attributes { index, code },
+                    Refusal::Contradiction(error) => LoadError::Operator { index, code, error },
+                }
             })?;
         }
         Ok(Model { view, ops: *ops })
@@ -74,12 +80,10 @@ impl<'m, K: Kernels> Model<'m, K> {
     }
 }
 
-/// The tensors of one operator, side by side.
+/// Room for the tensors of one operator, side by side.
 struct OperandInfos {
     inputs: [TensorInfo; MAX_INPUTS],
     outputs: [TensorInfo; MAX_OUTPUTS],
-    input_count: usize,
-    output_count: usize,
 }
 
 /// No operator accepts it: its length is 0.
@@ -100,26 +104,21 @@ const NO_TENSOR: TensorInfo = TensorInfo {
 };
 
 impl OperandInfos {
-    fn gather(view: &ModelView<'_>, operator: &Operator<'_>) -> Self {
-        let mut infos = OperandInfos {
-            inputs: [NO_TENSOR; MAX_INPUTS],
-            outputs: [NO_TENSOR; MAX_OUTPUTS],
-            input_count: operator.inputs.len(),
-            output_count: operator.outputs.len(),
-        };
-        for (info, tensor) in infos.inputs.iter_mut().zip(operator.inputs.iter()) {
-            *info = view.tensor(tensor).unwrap_or(NO_TENSOR);
-        }
-        for (info, tensor) in infos.outputs.iter_mut().zip(operator.outputs.iter()) {
-            *info = view.tensor(tensor).unwrap_or(NO_TENSOR);
-        }
-        infos
-    }
-
-    fn as_operands(&self) -> Operands<'_> {
+    fn gather(&mut self, view: &ModelView<'_>, operator: &Operator<'_>) -> Operands<'_> {
         Operands {
-            inputs: self.inputs.get(..self.input_count).unwrap_or_default(),
-            outputs: self.outputs.get(..self.output_count).unwrap_or_default(),
+            inputs: fill(&mut self.inputs, view, operator.inputs),
+            outputs: fill(&mut self.outputs, view, operator.outputs),
         }
     }
+}
+
+fn fill<'a>(
+    infos: &'a mut [TensorInfo],
+    view: &ModelView<'_>,
+    tensors: TensorIds<'_>,
+) -> &'a [TensorInfo] {
+    for (info, tensor) in infos.iter_mut().zip(tensors.iter()) {
+        *info = view.tensor(tensor).unwrap_or(NO_TENSOR);
+    }
+    infos.get(..tensors.len()).unwrap_or_default()
 }

@@ -90,6 +90,49 @@ impl<'m> TaskRecord<'m> {
 
     /// The name of a class.
     pub fn label(&self, class: usize) -> Option<&'m str> {
-        self.labels.lines().nth(class)
+        // Not `lines`: its code can panic as far as the compiler sees.
+        let mut start = 0_usize;
+        for (index, line) in self
+            .labels
+            .as_bytes()
+            .split(|&byte| byte == b'\n')
+            .enumerate()
+        {
+            let end = start + line.len();
+            if index == class {
+                return self
+                    .labels
+                    .get(start..end)
+                    .filter(|label| !label.is_empty());
+            }
+            start = end + 1;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_lines() {
+        let record = TaskRecord {
+            preprocess: None,
+            task: Task::None,
+            labels: "cat\nhérisson\ndog",
+        };
+        assert_eq!(
+            [0, 1, 2, 3].map(|class| record.label(class)),
+            [Some("cat"), Some("hérisson"), Some("dog"), None]
+        );
+        assert_eq!(
+            TaskRecord {
+                labels: "",
+                ..record
+            }
+            .label(0),
+            None
+        );
     }
 }
