@@ -34,7 +34,7 @@ pub struct Window2d {
 }
 
 impl Window2d {
-    /// Proves that every size is `1..=65,535` and the padding smaller than the window's extent.
+    /// Proves that every size is `1..=65,535` and the padding at most that; it may exceed the window's extent.
     ///
     /// Padding below and to the right follows from the output's size and is not limited here: a tap may lie anywhere.
     pub(crate) fn check(&self) -> Result<(), OpError> {
