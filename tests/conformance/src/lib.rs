@@ -3,6 +3,8 @@
 //! The cases are `ocellus-cases`; emulators and boards run the same ones. The tests of the reference itself, against vectors from
 //! another implementation and against rules written out in wide integers, lie in `tests/` beside.
 
+pub mod vectors;
+
 use std::env;
 
 use ocellus_cases::{MEMORY_BYTES, Report, describe, run_all};
