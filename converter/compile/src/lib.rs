@@ -1,1 +1,196 @@
-//! Calibrate, quantize, lower, plan, emit: a graph into a model file.
+//! Calibrate, quantize, lower, plan, emit: an optimized float graph into the bytes of a model file.
+//!
+//! Each stage is a function whose result can be looked at; [`compile`] calls them in order.
+//!
+//! | stage | function | result |
+//! | --- | --- | --- |
+//! | calibrate | [`Calibration::collect`](calibrate::Calibration::collect) | ranges of every tensor |
+//! | quantize | [`quantize::quantize`] | scale and zero point of every tensor |
+//! | lower | [`lower::lower`] | operators of the device, constants |
+//! | pack | [`pack::pack`] | weights in the layout of the target's kernels |
+//! | plan | [`schedule::schedule`] | offsets of tensors and scratch |
+//! | emit | [`emit::emit`] | bytes |
+//!
+//! [`interpret`] runs the result to the bit as a device does.
+
+pub mod budget;
+pub mod calibrate;
+pub mod emit;
+mod error;
+pub mod execute;
+pub mod interpret;
+pub mod lower;
+pub mod pack;
+pub mod plan;
+pub mod quantize;
+pub mod report;
+pub mod schedule;
+
+use ocellus_format::{Isa, TaskRecord};
+use ocellus_ir::Graph;
+
+pub use calibrate::{Calibration, Method, Sample};
+pub use error::CompileError;
+pub use report::Report;
+
+/// What a file is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// Every machine: weights in the portable layout, scratch for the most demanding kernels.
+    #[default]
+    Portable,
+    /// An instruction set: weights in the layout that its kernels read. Other machines run the file too, more slowly.
+    Isa(Isa),
+}
+
+impl Target {
+    /// The instruction set that the file names.
+    pub fn isa(self) -> Isa {
+        match self {
+            Target::Portable => Isa::Reference,
+            Target::Isa(isa) => isa,
+        }
+    }
+}
+
+/// What compilation may do beyond the necessary; each can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passes {
+    /// The bias makes up for what rounding the weights adds on average (`bias-correction`).
+    pub bias_correction: bool,
+    /// Transposed convolutions whose taps do not meet become a 1x1 convolution and an interleave (`split-transpose-conv`).
+    pub split_transpose_conv: bool,
+    /// Operators may write over their first input (`in-place`).
+    pub in_place: bool,
+}
+
+impl Default for Passes {
+    fn default() -> Passes {
+        Passes {
+            bias_correction: true,
+            split_transpose_conv: true,
+            in_place: true,
+        }
+    }
+}
+
+impl Passes {
+    /// The names that [`without`](Self::without) knows.
+    pub const NAMES: [&'static str; 3] = ["bias-correction", "split-transpose-conv", "in-place"];
+
+    /// Switches a pass off; `None` where no pass has that name.
+    #[must_use]
+    pub fn without(self, name: &str) -> Option<Passes> {
+        Some(match name {
+            "bias-correction" => Passes {
+                bias_correction: false,
+                ..self
+            },
+            "split-transpose-conv" => Passes {
+                split_transpose_conv: false,
+                ..self
+            },
+            "in-place" => Passes {
+                in_place: false,
+                ..self
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// Where a model comes from: for the record in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// File name of the source.
+    pub source_name: String,
+    /// SHA-256 of the source file.
+    pub source_sha256: [u8; 32],
+    /// Options of the conversion, by name.
+    pub options: Vec<(String, String)>,
+    /// What a user should know that happened before compilation.
+    pub notes: Vec<String>,
+}
+
+/// How to compile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What the file is made for.
+    pub target: Target,
+    /// What may be done.
+    pub passes: Passes,
+    /// For the record.
+    pub provenance: Provenance,
+}
+
+/// A model file and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The model file.
+    pub bytes: Vec<u8>,
+    /// What it needs and what happened.
+    pub report: Report,
+    /// Scales of the graph's tensors.
+    pub quantization: quantize::Quantization,
+    /// The device program.
+    pub program: lower::DeviceProgram,
+}
+
+/// Compiles an optimized float graph.
+///
+/// # Errors
+/// A [`CompileError`], by the name of the node or tensor that is in the way.
+pub fn compile(
+    graph: &Graph,
+    calibration: &Calibration,
+    options: &Options,
+    task: Option<&TaskRecord<'_>>,
+) -> Result<Compiled, CompileError> {
+    check_constants(graph)?;
+    let quantization = quantize::quantize(graph, calibration)?;
+    let mut lowered = lower::lower(graph, &quantization, calibration, options.passes)?;
+    pack::pack(&mut lowered.program, options.target);
+    let schedule = schedule::schedule(
+        &mut lowered.program,
+        options.target,
+        options.passes.in_place,
+    )?;
+    let mut notes = options.provenance.notes.clone();
+    notes.extend(report::notes(&lowered, calibration));
+    let border = emit::Border {
+        graph,
+        calibration,
+        provenance: &options.provenance,
+        notes: &notes,
+        task,
+    };
+    let bytes = emit::emit(&lowered.program, &schedule, options.target.isa(), border)?;
+    let report = report::report(&lowered, &schedule, options.target, notes, &bytes);
+    Ok(Compiled {
+        bytes,
+        report,
+        quantization,
+        program: lowered.program,
+    })
+}
+
+/// Refuses constants that are not finite numbers.
+///
+/// # Errors
+/// [`CompileError::NotFinite`]
+pub fn check_constants(graph: &Graph) -> Result<(), CompileError> {
+    for node in &graph.nodes {
+        for &id in &node.inputs {
+            let tensor = graph.tensor(id);
+            let values = tensor.value.as_deref().unwrap_or_default();
+            if let Some(index) = values.iter().position(|v| !v.is_finite()) {
+                return Err(CompileError::NotFinite {
+                    tensor: tensor.name.clone(),
+                    index,
+                    value: values[index],
+                });
+            }
+        }
+    }
+    Ok(())
+}

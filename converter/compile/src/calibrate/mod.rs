@@ -1,0 +1,324 @@
+//! The range of every tensor, from float execution of samples.
+//!
+//! Samples are run one at a time and their activations are counted and dropped, so memory does not grow with the number of samples.
+
+mod histogram;
+
+use std::fmt;
+use std::str::FromStr;
+
+use ocellus_format::CalibrationData;
+use ocellus_ir::{BorderType, Graph, Op, TensorId};
+
+pub use histogram::{BIN_COUNT, Histogram};
+
+use crate::CompileError;
+
+/// How a range is chosen from what was observed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Method {
+    /// The smallest and the largest value.
+    MinMax,
+    /// The range without the outermost values: 99.99 leaves out 0.01 % on each side.
+    Percentile(f64),
+    /// The range of the least mean squared error of 8-bit rounding and clipping together.
+    LeastError,
+}
+
+impl Default for Method {
+    fn default() -> Method {
+        Method::Percentile(99.99)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Method::MinMax => f.write_str("min-max"),
+            Method::Percentile(p) => write!(f, "percentile:{p}"),
+            Method::LeastError => f.write_str("least-error"),
+        }
+    }
+}
+
+/// A word that names no [`Method`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no calibration method; use `min-max`, `percentile:P` with P above 50 and up to 100, or `least-error`"
+)]
+pub struct UnknownMethod(
+    /// The word.
+    pub String,
+);
+
+impl FromStr for Method {
+    type Err = UnknownMethod;
+
+    fn from_str(word: &str) -> Result<Method, UnknownMethod> {
+        let unknown = || UnknownMethod(word.to_owned());
+        match word.split_once(':') {
+            None if word == "min-max" => Ok(Method::MinMax),
+            None if word == "least-error" => Ok(Method::LeastError),
+            None if word == "percentile" => Ok(Method::default()),
+            Some(("percentile", p)) => {
+                let p: f64 = p.parse().map_err(|_| unknown())?;
+                if p > 50.0 && p <= 100.0 {
+                    Ok(Method::Percentile(p))
+                } else {
+                    Err(unknown())
+                }
+            }
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// One input of the model for each of its inputs.
+#[derive(Clone, Debug, Default)]
+pub struct Sample {
+    /// Values of each input, row-major, in the graph's order of axes.
+    pub inputs: Vec<Vec<f32>>,
+    /// SHA-256 of the file that it came from. It travels in the model file, so that an evaluation can refuse what calibration has seen.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// What was observed of one tensor.
+#[derive(Clone, Debug)]
+pub struct TensorStatistics {
+    /// Its values.
+    pub histogram: Histogram,
+    /// Only whole numbers were seen.
+    pub whole_numbers: bool,
+    /// Sum of each index of the innermost axis, and how often it was seen; only where a layer with weights reads the tensor.
+    channel_sums: Vec<f64>,
+    channel_count: u64,
+}
+
+/// What was observed of a graph.
+#[derive(Clone, Debug)]
+pub struct Calibration {
+    /// How ranges are chosen.
+    pub method: Method,
+    /// What was observed, for the record in the model file.
+    pub data: CalibrationData,
+    /// Samples observed.
+    pub sample_count: usize,
+    statistics: Vec<Option<TensorStatistics>>,
+    is_input: Vec<bool>,
+}
+
+impl Calibration {
+    /// An empty calibration of a graph; samples are added with [`observe`](Self::observe).
+    pub fn new(graph: &Graph, method: Method) -> Calibration {
+        let mut statistics: Vec<Option<TensorStatistics>> = vec![None; graph.tensors.len()];
+        let mut is_input = vec![false; graph.tensors.len()];
+        let empty = || TensorStatistics {
+            histogram: Histogram::default(),
+            whole_numbers: true,
+            channel_sums: Vec::new(),
+            channel_count: 0,
+        };
+        for input in &graph.inputs {
+            statistics[input.tensor.0] = Some(empty());
+            is_input[input.tensor.0] = true;
+        }
+        for node in &graph.nodes {
+            statistics[node.output.0] = Some(empty());
+        }
+        for node in &graph.nodes {
+            if matches!(
+                node.op,
+                Op::Conv2d { .. } | Op::TransposeConv2d { .. } | Op::FullyConnected
+            ) && let Some(statistics) = &mut statistics[node.inputs[0].0]
+            {
+                statistics.channel_sums = vec![
+                    0.0;
+                    graph
+                        .tensor(node.inputs[0])
+                        .shape
+                        .last()
+                        .copied()
+                        .unwrap_or(1)
+                ];
+            }
+        }
+        Calibration {
+            method,
+            data: CalibrationData::None,
+            sample_count: 0,
+            statistics,
+            is_input,
+        }
+    }
+
+    /// Runs all samples in float and observes every tensor. `progress` is told the count of samples done.
+    ///
+    /// # Errors
+    /// [`CompileError::NoSamples`], [`CompileError::SampleInputs`], [`CompileError::SampleSize`], [`CompileError::ActivationNotFinite`],
+    /// [`CompileError::Execution`]
+    pub fn collect(
+        graph: &Graph,
+        samples: impl IntoIterator<Item = Sample>,
+        method: Method,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Calibration, CompileError> {
+        let mut calibration = Calibration::new(graph, method);
+        let mut hashes = Vec::new();
+        for sample in samples {
+            calibration.observe(graph, &sample)?;
+            hashes.extend(sample.sha256);
+            progress(calibration.sample_count);
+        }
+        if calibration.sample_count == 0 {
+            return Err(CompileError::NoSamples);
+        }
+        hashes.sort_unstable();
+        hashes.dedup();
+        calibration.data = CalibrationData::Samples(hashes);
+        Ok(calibration)
+    }
+
+    /// Says that the samples were noise from a seed.
+    #[must_use]
+    pub fn synthetic(self, seed: u64) -> Calibration {
+        Calibration {
+            data: CalibrationData::Synthetic(seed),
+            ..self
+        }
+    }
+
+    /// Runs one sample and observes every tensor.
+    ///
+    /// # Errors
+    /// As [`collect`](Self::collect).
+    pub fn observe(&mut self, graph: &Graph, sample: &Sample) -> Result<(), CompileError> {
+        let index = self.sample_count;
+        if sample.inputs.len() != graph.inputs.len() {
+            return Err(CompileError::SampleInputs {
+                sample: index,
+                expected: graph.inputs.len(),
+                actual: sample.inputs.len(),
+            });
+        }
+        for (input, values) in graph.inputs.iter().zip(&sample.inputs) {
+            let expected = graph.tensor(input.tensor).len();
+            if values.len() != expected {
+                return Err(CompileError::SampleSize {
+                    sample: index,
+                    input: input.name.clone(),
+                    expected,
+                    actual: values.len(),
+                });
+            }
+        }
+        let mut not_finite = None;
+        crate::execute::run_float(graph, &sample.inputs, |id, values| {
+            if !self.add(id, values) && not_finite.is_none() {
+                not_finite = Some(id);
+            }
+        })?;
+        if let Some(id) = not_finite {
+            return Err(CompileError::ActivationNotFinite {
+                sample: index,
+                tensor: graph.tensor(id).name.clone(),
+            });
+        }
+        self.sample_count += 1;
+        Ok(())
+    }
+
+    /// Observes the values of one tensor; false where one is not finite.
+    fn add(&mut self, id: TensorId, values: &[f32]) -> bool {
+        let Some(Some(statistics)) = self.statistics.get_mut(id.0) else {
+            return true;
+        };
+        if !statistics.histogram.add(values) {
+            return false;
+        }
+        if self.is_input[id.0] && statistics.whole_numbers {
+            statistics.whole_numbers = values.iter().all(|v| v.fract() == 0.0);
+        }
+        let channels = statistics.channel_sums.len();
+        if channels > 0 {
+            for row in values.chunks_exact(channels) {
+                for (sum, &value) in statistics.channel_sums.iter_mut().zip(row) {
+                    *sum += f64::from(value);
+                }
+            }
+            statistics.channel_count += (values.len() / channels) as u64;
+        }
+        true
+    }
+
+    /// What was observed of a tensor.
+    pub fn statistics(&self, id: TensorId) -> Option<&TensorStatistics> {
+        self.statistics.get(id.0)?.as_ref()
+    }
+
+    /// The range of a tensor by the method. A model's inputs are never clipped, and whole numbers up to 255 are taken for pixels: 0 to 255.
+    pub fn range(&self, id: TensorId) -> Option<(f32, f32)> {
+        let statistics = self.statistics(id)?;
+        let (min, max) = statistics.histogram.min_max()?;
+        if self.is_input[id.0] {
+            let pixels = statistics.whole_numbers && min >= 0.0 && (128.0..=255.0).contains(&max);
+            return Some(if pixels { (0.0, 255.0) } else { (min, max) });
+        }
+        match self.method {
+            Method::MinMax => Some((min, max)),
+            Method::Percentile(p) => Some((
+                statistics.histogram.quantile(1.0 - p / 100.0)?,
+                statistics.histogram.quantile(p / 100.0)?,
+            )),
+            Method::LeastError => statistics.histogram.least_error_range(),
+        }
+    }
+
+    /// The mean of each index of the innermost axis, where a layer with weights reads the tensor.
+    pub fn channel_means(&self, id: TensorId) -> Option<Vec<f32>> {
+        let statistics = self.statistics(id)?;
+        let count = statistics.channel_count as f64;
+        let known = statistics.channel_count > 0;
+        known.then(|| {
+            statistics
+                .channel_sums
+                .iter()
+                .map(|sum| (sum / count) as f32)
+                .collect()
+        })
+    }
+}
+
+/// The type in the file of a type in the graph.
+pub(crate) fn border(border: BorderType) -> ocellus_format::BorderType {
+    match border {
+        BorderType::F32 => ocellus_format::BorderType::F32,
+        BorderType::U8 => ocellus_format::BorderType::U8,
+        BorderType::S8 => ocellus_format::BorderType::S8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_round_trip_through_words() {
+        for method in [
+            Method::MinMax,
+            Method::Percentile(99.99),
+            Method::Percentile(100.0),
+            Method::LeastError,
+        ] {
+            assert_eq!(method.to_string().parse(), Ok(method));
+        }
+        for word in [
+            "percentile:12",
+            "percentile:abc",
+            "percentile:101",
+            "best",
+            "min-max:3",
+        ] {
+            assert!(word.parse::<Method>().is_err(), "{word}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Why a graph does not become a model file.
+
+use ocellus_format::ops::OpError;
+
+/// Why a graph does not become a model file. The caller adds the file's name in front.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// An operator, or its use, that the device has nothing for.
+    #[error("node `{node}`, operator `{op}`: {reason}; {remedy}")]
+    Unsupported {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: &'static str,
+        /// What is not supported.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// An operator whose sizes or parameters are outside what the model file allows.
+    #[error(
+        "node `{node}`, operator `{op}`: its sizes are beyond the limits of the model format ({reason:?}); use a smaller input or split the layer"
+    )]
+    Limits {
+        /// The node.
+        node: String,
+        /// The device operator.
+        op: &'static str,
+        /// What the format says.
+        reason: OpError,
+    },
+    /// A constant holds a value that is not a finite number.
+    #[error(
+        "constant `{tensor}` holds {value}, at index {index}; the file is damaged or its training diverged"
+    )]
+    NotFinite {
+        /// The constant.
+        tensor: String,
+        /// Where.
+        index: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// Calibration was given nothing.
+    #[error("calibration needs at least one sample; give a folder of pictures or an array file")]
+    NoSamples,
+    /// A calibration sample does not fit the model's inputs.
+    #[error(
+        "calibration sample {sample}: input `{input}` needs {expected} values, not {actual}; check the shape of the calibration data"
+    )]
+    SampleSize {
+        /// Which sample, from 0.
+        sample: usize,
+        /// Which input.
+        input: String,
+        /// Values it needs.
+        expected: usize,
+        /// Values it was given.
+        actual: usize,
+    },
+    /// A calibration sample has another number of inputs than the model.
+    #[error("calibration sample {sample} has {actual} inputs, and the model {expected}")]
+    SampleInputs {
+        /// Which sample, from 0.
+        sample: usize,
+        /// Inputs of the model.
+        expected: usize,
+        /// Inputs of the sample.
+        actual: usize,
+    },
+    /// The model computes something that is not a finite number.
+    #[error(
+        "calibration sample {sample}: tensor `{tensor}` becomes infinite or not a number; check the normalization of the input"
+    )]
+    ActivationNotFinite {
+        /// Which sample, from 0.
+        sample: usize,
+        /// The tensor.
+        tensor: String,
+    },
+    /// The calibration is that of another graph.
+    #[error("tensor `{tensor}` was not calibrated: the calibration is that of another graph")]
+    NotCalibrated {
+        /// The tensor.
+        tensor: String,
+    },
+    /// An output of the model does not depend on its inputs.
+    #[error(
+        "output `{output}` is a constant, and a device has nothing to compute for it; remove it from the model"
+    )]
+    ConstantOutput {
+        /// The output.
+        output: String,
+    },
+    /// More operators, tensors or bytes than a model file can hold.
+    #[error("the model needs {needed} {what}, and a model file holds {limit}")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much.
+        needed: u64,
+        /// How much a file holds.
+        limit: u64,
+    },
+    /// The model does not fit the board.
+    #[error("{0}")]
+    Budget(#[from] crate::budget::OverBudget),
+    /// The float execution of the graph failed.
+    #[error("executing the graph in float: {0}")]
+    Execution(String),
+    /// What was made does not pass the device's own checks: a fault of this converter.
+    #[error(
+        "the converter made a file that the engine refuses ({0}); please report this with the model"
+    )]
+    Rejected(String),
+}

@@ -1,0 +1,296 @@
+//! Weights and bias of a layer: one scale an output channel, chosen so that the accumulator provably holds.
+
+use ocellus_format::{QParams, Requant};
+
+use super::requant::{FactorTooLarge, is_fast, requant};
+
+/// A layer in real numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct RealLayer<'a> {
+    /// `[out_c, taps]`, row-major.
+    pub weights: &'a [f32],
+    /// One an output channel.
+    pub bias: &'a [f32],
+    /// Of the input.
+    pub input: QParams,
+    /// Of the output.
+    pub output: QParams,
+    /// What each tap reads on average, `[groups, taps]`: then the bias makes up for what rounding the weights adds on average.
+    pub tap_means: Option<&'a [f32]>,
+}
+
+/// A layer in integers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntegerLayer {
+    /// `[out_c, taps]`, each in `-127..=127`.
+    pub weights: Vec<i8>,
+    /// Real value of one step, one an output channel.
+    pub scales: Vec<f64>,
+    /// At `scale_in * scale`, without the input's zero point.
+    pub bias: Vec<i32>,
+    /// Into the output's scale.
+    pub requants: Vec<Requant>,
+    /// Largest magnitude that an accumulator can reach: below `2^31`.
+    pub acc_bound: u32,
+    /// Channels whose weights are all zero.
+    pub dead_channels: usize,
+    /// Channels whose scale was widened so that bias or accumulator fit.
+    pub widened_channels: usize,
+    /// Channels whose rescale is outside the fast range of every kernel.
+    pub slow_requants: usize,
+}
+
+impl IntegerLayer {
+    /// The bias with the input's zero point folded in, as kernels want it that multiply raw values.
+    pub fn folded_bias(&self, zero_point_in: i32) -> Vec<i32> {
+        let taps = self.weights.len() / self.bias.len().max(1);
+        self.weights
+            .chunks(taps.max(1))
+            .zip(&self.bias)
+            .map(|(row, &bias)| {
+                let sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
+                // `|zero_point| * sum(|w|) + |bias|` is within the proved bound.
+                (i64::from(bias) - i64::from(zero_point_in) * sum) as i32
+            })
+            .collect()
+    }
+}
+
+/// Largest magnitude of a bias. Leaves half of the accumulator to the products.
+const BIAS_MAX: f64 = (1u32 << 30) as f64;
+
+/// What the accumulator must stay below.
+const ACC_LIMIT: f64 = (1u64 << 31) as f64;
+
+/// Rescale of a channel without weights: any would do, this one is fast and leaves 10 bits for the bias.
+const DEAD_FACTOR: f64 = 1.0 / 1024.0;
+
+/// Smallest rescale: the fast range's lower end. A channel below it never moves the output by more than a few steps.
+const FACTOR_MIN: f64 = 1.0 / (1 << 24) as f64;
+
+/// Rounds a layer to integers.
+///
+/// # Errors
+/// [`FactorTooLarge`] where weights times inputs are beyond the output's range by more than the arithmetic can express.
+pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, FactorTooLarge> {
+    let out_c = real.bias.len();
+    let taps = real.weights.len() / out_c.max(1);
+    let scale_in = f64::from(real.input.scale);
+    let scale_out = f64::from(real.output.scale);
+    let input_max = f64::from((127 - real.input.zero_point).max(real.input.zero_point + 128));
+    let mut layer = IntegerLayer {
+        weights: Vec::with_capacity(real.weights.len()),
+        scales: Vec::with_capacity(out_c),
+        bias: Vec::with_capacity(out_c),
+        requants: Vec::with_capacity(out_c),
+        acc_bound: 0,
+        dead_channels: 0,
+        widened_channels: 0,
+        slow_requants: 0,
+    };
+    let groups = real
+        .tap_means
+        .map_or(1, |means| means.len() / taps.max(1))
+        .max(1);
+    for (oc, (row, &bias)) in real.weights.chunks(taps.max(1)).zip(real.bias).enumerate() {
+        let largest = row
+            .iter()
+            .fold(0f64, |largest, &w| largest.max(f64::from(w).abs()));
+        let bias = f64::from(bias);
+        let mut scale = if largest == 0.0 {
+            layer.dead_channels += 1;
+            DEAD_FACTOR * scale_out / scale_in
+        } else {
+            let wanted = (largest / 127.0).max(FACTOR_MIN * scale_out / scale_in);
+            let for_bias = bias.abs() / (scale_in * BIAS_MAX);
+            if for_bias > wanted {
+                layer.widened_channels += 1;
+            }
+            wanted.max(for_bias)
+        };
+        let means = real.tap_means.map(|means| {
+            let group = oc / (out_c / groups).max(1);
+            &means[group * taps..(group + 1) * taps]
+        });
+        let mut widened = false;
+        let (quantized, quantized_bias, bound) = loop {
+            let quantized: Vec<i8> = row
+                .iter()
+                .map(|&w| {
+                    (f64::from(w) / scale)
+                        .round_ties_even()
+                        .clamp(-127.0, 127.0) as i8
+                })
+                .collect();
+            let surplus: f64 = means.map_or(0.0, |means| {
+                let errors = quantized
+                    .iter()
+                    .zip(row)
+                    .map(|(&q, &w)| f64::from(q) * scale - f64::from(w));
+                errors
+                    .zip(means)
+                    .map(|(error, &mean)| error * f64::from(mean))
+                    .sum()
+            });
+            let quantized_bias = ((bias - surplus) / (scale_in * scale))
+                .round_ties_even()
+                .clamp(-BIAS_MAX, BIAS_MAX);
+            let magnitude: f64 = quantized.iter().map(|&w| f64::from(w).abs()).sum();
+            let bound = magnitude * input_max + quantized_bias.abs();
+            if bound < ACC_LIMIT {
+                break (quantized, quantized_bias as i32, bound as u32);
+            }
+            widened = true;
+            scale *= (bound / ACC_LIMIT) * 1.01;
+        };
+        layer.widened_channels += usize::from(widened);
+        let r = requant(scale_in * scale / scale_out)?;
+        layer.slow_requants += usize::from(!is_fast(r));
+        layer.acc_bound = layer.acc_bound.max(bound);
+        layer.weights.extend(quantized);
+        layer.scales.push(scale);
+        layer.bias.push(quantized_bias);
+        layer.requants.push(r);
+    }
+    Ok(layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantize::params::from_range;
+
+    fn layer(weights: &[f32], bias: &[f32], input: QParams, output: QParams) -> IntegerLayer {
+        quantize_layer(RealLayer {
+            weights,
+            bias,
+            input,
+            output,
+            tap_means: None,
+        })
+        .unwrap()
+    }
+
+    /// The true largest accumulator of a channel, by trying both ends of the input for every tap.
+    fn worst(l: &IntegerLayer, zero_point: i32) -> i64 {
+        let taps = l.weights.len() / l.bias.len();
+        let ends = [i64::from(127 - zero_point), i64::from(-128 - zero_point)];
+        l.weights
+            .chunks(taps)
+            .zip(&l.bias)
+            .flat_map(|(row, &bias)| {
+                let high: i64 = row
+                    .iter()
+                    .map(|&w| ends.map(|e| i64::from(w) * e).into_iter().max().unwrap())
+                    .sum();
+                let low: i64 = row
+                    .iter()
+                    .map(|&w| ends.map(|e| i64::from(w) * e).into_iter().min().unwrap())
+                    .sum();
+                [
+                    (high + i64::from(bias)).abs(),
+                    (low + i64::from(bias)).abs(),
+                ]
+            })
+            .max()
+            .unwrap()
+    }
+
+    #[test]
+    fn dead_channels_keep_their_bias_and_a_fast_rescale() {
+        let output = from_range(-4.0, 4.0);
+        let l = layer(&[0.0; 6], &[1.5, 1e9], from_range(0.0, 1.0), output);
+        assert_eq!(
+            (l.dead_channels, l.slow_requants, l.widened_channels),
+            (2, 0, 0)
+        );
+        let r = l.requants[0];
+        let steps = f64::from(l.bias[0]) * f64::from(r.multiplier) / 2f64.powi(i32::from(r.shift));
+        assert!((steps - 1.5 / f64::from(output.scale)).abs() < 0.01);
+        // Beyond the range: saturates, and stays in bounds.
+        assert!(f64::from(l.bias[1]) * DEAD_FACTOR > 256.0 && l.acc_bound < 1 << 31);
+    }
+
+    #[test]
+    fn a_large_bias_widens_the_scale_of_its_channel_only() {
+        let l = layer(
+            &[1e-6, 1e-6, 1.0, 1.0],
+            &[1e4, 0.5],
+            from_range(0.0, 1.0),
+            from_range(0.0, 1e4),
+        );
+        assert_eq!(l.widened_channels, 1);
+        assert!(l.bias[0].unsigned_abs() <= 1 << 30);
+        assert_eq!(l.weights[2], 127);
+    }
+
+    #[test]
+    fn the_accumulator_bound_is_true_and_kept() {
+        let taps = 200_000;
+        let weights: Vec<f32> = (0..taps)
+            .map(|i| if i % 3 == 0 { 1.0 } else { -0.99 })
+            .collect();
+        let input = from_range(0.0, 1.0);
+        let l = layer(&weights, &[0.0], input, from_range(-1e5, 1e5));
+        assert_eq!(l.widened_channels, 1);
+        assert!(worst(&l, input.zero_point) <= i64::from(l.acc_bound));
+        assert!(l.acc_bound < 1 << 31 && l.weights.iter().any(|&w| w > 20));
+        let small = layer(
+            &[0.5, -1.0, 0.25, 0.7],
+            &[0.1, -3.0],
+            from_range(-1.0, 2.0),
+            from_range(-3.0, 3.0),
+        );
+        assert!(worst(&small, from_range(-1.0, 2.0).zero_point) <= i64::from(small.acc_bound));
+    }
+
+    #[test]
+    fn folded_bias_equals_subtracting_the_zero_point() {
+        let input = from_range(-1.0, 2.0);
+        let l = layer(
+            &[0.5, -1.0, 0.25, 0.7],
+            &[0.1, -3.0],
+            input,
+            from_range(-3.0, 3.0),
+        );
+        let folded = l.folded_bias(input.zero_point);
+        let x = [17, -90];
+        for oc in 0..2 {
+            let row = &l.weights[oc * 2..oc * 2 + 2];
+            let direct: i32 = row
+                .iter()
+                .zip(x)
+                .map(|(&w, x)| i32::from(w) * (x - input.zero_point))
+                .sum();
+            let raw: i32 = row.iter().zip(x).map(|(&w, x)| i32::from(w) * x).sum();
+            assert_eq!(direct + l.bias[oc], raw + folded[oc]);
+        }
+    }
+
+    #[test]
+    fn means_move_the_bias_by_what_rounding_adds() {
+        let weights = [1.0, 0.3, 0.3, 0.3];
+        let (input, output) = (from_range(0.0, 4.0), from_range(0.0, 8.0));
+        let means = [2.0; 4];
+        let plain = layer(&weights, &[0.0], input, output);
+        let corrected = quantize_layer(RealLayer {
+            weights: &weights,
+            bias: &[0.0],
+            input,
+            output,
+            tap_means: Some(&means),
+        })
+        .unwrap();
+        let step = f64::from(input.scale) * plain.scales[0];
+        let mean = |l: &IntegerLayer| {
+            l.weights
+                .iter()
+                .map(|&w| f64::from(w) * l.scales[0] * 2.0)
+                .sum::<f64>()
+                + f64::from(l.bias[0]) * step
+        };
+        let exact = 1.9 * 2.0;
+        assert!((mean(&corrected) - exact).abs() <= step);
+        assert!((mean(&corrected) - exact).abs() < (mean(&plain) - exact).abs());
+    }
+}

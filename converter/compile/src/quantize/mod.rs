@@ -1,0 +1,338 @@
+//! Scale and zero point of every tensor.
+//!
+//! Tensors that a copying operator joins form a group and share one scale: a copy has no arithmetic. Concatenation, minimum and maximum need one
+//! scale for all operands too, but there it can pay to keep an operand's own and rescale; an operand joins the group where nobody else needs
+//! its own scale or where the scales hardly differ.
+
+pub mod channels;
+pub mod params;
+pub mod requant;
+
+use ocellus_format::QParams;
+use ocellus_ir::{BinaryOp, BorderType, Graph, Node, Op, TensorId, UnaryOp};
+
+use crate::CompileError;
+use crate::calibrate::Calibration;
+
+/// Scale and zero point of the output of a softmax: fixed by `docs/numerics.md`.
+pub const SOFTMAX_OUTPUT: QParams = QParams {
+    scale: 1.0 / 256.0,
+    zero_point: -128,
+};
+
+/// An operand that others read too joins a concatenation's scale where its own range is at least this share of the common one.
+const SIMILAR_RANGE: f32 = 0.75;
+
+/// Scale and zero point of every tensor that is computed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantization {
+    /// By tensor of the graph; `None` for constants.
+    pub params: Vec<Option<QParams>>,
+    /// The range that the scale was made for, by tensor of the graph.
+    pub ranges: Vec<Option<(f32, f32)>>,
+    /// Tensors of equal numbers share one scale.
+    pub groups: Vec<usize>,
+}
+
+impl Quantization {
+    /// Scale and zero point of a tensor.
+    pub fn params(&self, graph: &Graph, id: TensorId) -> Result<QParams, CompileError> {
+        self.params[id.0].ok_or_else(|| CompileError::NotCalibrated {
+            tensor: graph.tensor(id).name.clone(),
+        })
+    }
+}
+
+/// True where the operator only moves values: output and input 0 share a scale.
+fn copies(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Slice { .. }
+            | Op::Pad { .. }
+            | Op::MaxPool2d { .. }
+            | Op::Gather { .. }
+            | Op::Resize { .. }
+    )
+}
+
+/// Operators whose operands need one scale, but may be rescaled to it.
+fn joins(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Concat { .. } | Op::Quantize { .. } | Op::Binary(BinaryOp::Minimum | BinaryOp::Maximum)
+    )
+}
+
+struct Sharing<'g> {
+    graph: &'g Graph,
+    parent: Vec<usize>,
+    ranges: Vec<Option<(f32, f32)>>,
+    fixed: Vec<Option<QParams>>,
+    /// Nodes that read each tensor.
+    readers: Vec<Vec<usize>>,
+    is_output: Vec<bool>,
+}
+
+fn union(a: Option<(f32, f32)>, b: Option<(f32, f32)>) -> Option<(f32, f32)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
+fn width(range: Option<(f32, f32)>) -> f32 {
+    range.map_or(0.0, |(min, max)| max.max(0.0) - min.min(0.0))
+}
+
+impl Sharing<'_> {
+    fn root(&self, mut index: usize) -> usize {
+        while self.parent[index] != index {
+            index = self.parent[index];
+        }
+        index
+    }
+
+    /// Gives two tensors one scale. False, and nothing done, where both are fixed to different ones.
+    fn join(&mut self, a: TensorId, b: TensorId) -> bool {
+        let (a, b) = (self.root(a.0), self.root(b.0));
+        if a == b {
+            return true;
+        }
+        if let (Some(first), Some(second)) = (self.fixed[a], self.fixed[b])
+            && first != second
+        {
+            return false;
+        }
+        // The smaller number is the root, so that the result does not depend on the order of joins.
+        let (root, child) = (a.min(b), a.max(b));
+        self.parent[child] = root;
+        self.ranges[root] = union(self.ranges[root], self.ranges[child]);
+        self.fixed[root] = self.fixed[root].or(self.fixed[child]);
+        true
+    }
+
+    /// True where no node but `node` reads a member of the group of `id` for its own scale.
+    fn is_exclusive(&self, id: TensorId, node: usize) -> bool {
+        let root = self.root(id.0);
+        (0..self.parent.len())
+            .filter(|&member| self.root(member) == root)
+            .all(|member| {
+                !self.is_output[member]
+                    && self.readers[member].iter().all(|&reader| {
+                        reader == node || self.root(self.graph.nodes[reader].output.0) == root
+                    })
+            })
+    }
+
+    fn join_operands(&mut self, index: usize, node: &Node) {
+        let output = node.output;
+        let inputs: Vec<TensorId> = node
+            .inputs
+            .iter()
+            .copied()
+            .filter(|&id| self.graph.tensor(id).value.is_none())
+            .collect();
+        let constants = || {
+            node.inputs
+                .iter()
+                .filter_map(|&id| self.graph.tensor(id).value.as_deref())
+        };
+        let limits_only = matches!(node.op, Op::Binary(_));
+        if matches!(node.op, Op::Concat { .. }) {
+            let root = self.root(output.0);
+            let mut range = self.ranges[root];
+            for &id in &inputs {
+                range = union(range, self.ranges[self.root(id.0)]);
+            }
+            for values in constants() {
+                range = union(range, min_max(values));
+            }
+            self.ranges[root] = range;
+            // Operands of one fixed scale keep it: nothing is lost.
+            let fixed: Vec<_> = inputs
+                .iter()
+                .map(|id| self.fixed[self.root(id.0)])
+                .collect();
+            let all_equal = fixed.windows(2).all(|pair| pair[0] == pair[1]);
+            if let (true, Some(Some(params)), None) = (all_equal, fixed.first(), constants().next())
+            {
+                let root = self.root(output.0);
+                self.fixed[root] = self.fixed[root].or(Some(*params));
+            }
+        }
+        for id in inputs {
+            let (from, to) = (self.root(id.0), self.root(output.0));
+            if from == to {
+                continue;
+            }
+            let both_fixed = self.fixed[from].is_some() && self.fixed[from] == self.fixed[to];
+            let free = self.fixed[from].is_none();
+            let exclusive = free && self.is_exclusive(id, index);
+            let similar = free
+                && self.fixed[to].is_none()
+                && width(self.ranges[from]) >= SIMILAR_RANGE * width(self.ranges[to])
+                && width(self.ranges[to]) >= SIMILAR_RANGE * width(self.ranges[from]);
+            if both_fixed || exclusive || similar {
+                let wanted = self.ranges[to];
+                self.join(id, output);
+                if limits_only && exclusive {
+                    // What saturates here would not have been chosen, or would saturate behind: the smaller of two clamped values is the
+                    // clamped smaller one.
+                    let root = self.root(output.0);
+                    self.ranges[root] = wanted;
+                }
+            }
+        }
+    }
+}
+
+fn min_max(values: &[f32]) -> Option<(f32, f32)> {
+    values
+        .iter()
+        .fold(None, |range, &v| union(range, Some((v, v))))
+}
+
+/// The scale that the graph itself fixes for a node's output.
+fn fixed_by(op: &Op) -> Option<QParams> {
+    match *op {
+        Op::Softmax { .. } => Some(SOFTMAX_OUTPUT),
+        Op::Quantize {
+            scale,
+            zero_point,
+            unsigned,
+        } => Some(QParams {
+            scale,
+            zero_point: if unsigned {
+                zero_point - 128
+            } else {
+                zero_point
+            },
+        }),
+        _ => None,
+    }
+}
+
+/// The range that an operator's definition gives its output, whatever was observed.
+fn range_by(op: &Op) -> Option<(f32, f32)> {
+    match op {
+        // Steps of 1/256; 1 itself is never reached.
+        Op::Unary(UnaryOp::Sigmoid) => Some((0.0, 255.0 / 256.0)),
+        Op::Unary(UnaryOp::HardSigmoid { .. }) => Some((0.0, 1.0)),
+        _ => None,
+    }
+}
+
+/// Chooses scale and zero point of every computed tensor.
+///
+/// # Errors
+/// [`CompileError::NotCalibrated`], [`CompileError::Unsupported`] where a fixed zero point is no `s8`.
+pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization, CompileError> {
+    let count = graph.tensors.len();
+    let mut readers = vec![Vec::new(); count];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        for id in &node.inputs {
+            readers[id.0].push(index);
+        }
+    }
+    let mut is_output = vec![false; count];
+    for id in graph
+        .outputs
+        .iter()
+        .flat_map(|output| output.assembly.tensors())
+    {
+        is_output[id.0] = true;
+    }
+    let mut sharing = Sharing {
+        graph,
+        parent: (0..count).collect(),
+        ranges: (0..count)
+            .map(|index| calibration.range(TensorId(index)))
+            .collect(),
+        fixed: vec![None; count],
+        readers,
+        is_output,
+    };
+    for input in &graph.inputs {
+        sharing.fixed[input.tensor.0] = match input.border {
+            BorderType::F32 => None,
+            BorderType::U8 => Some(QParams {
+                scale: 1.0,
+                zero_point: -128,
+            }),
+            BorderType::S8 => Some(QParams {
+                scale: 1.0,
+                zero_point: 0,
+            }),
+        };
+    }
+    for node in &graph.nodes {
+        let output = node.output.0;
+        sharing.fixed[output] = fixed_by(&node.op);
+        if let Some(range) = range_by(&node.op) {
+            sharing.ranges[output] = Some(range);
+        }
+        let valid = |q: QParams| {
+            q.scale.is_finite() && q.scale > 0.0 && (-128..=127).contains(&q.zero_point)
+        };
+        if sharing.fixed[output].is_some_and(|q| !valid(q)) {
+            return Err(CompileError::Unsupported {
+                node: node.name.clone(),
+                op: node.op.name(),
+                reason: "its scale or zero point is not one of 8 bits".into(),
+                remedy: "quantize the output to 8 bits, or leave it in float",
+            });
+        }
+    }
+    for node in &graph.nodes {
+        let Some(&input) = node.inputs.first().filter(|_| copies(&node.op)) else {
+            continue;
+        };
+        if let Op::Pad { value, .. } = node.op
+            && value.is_finite()
+        {
+            let root = sharing.root(input.0);
+            sharing.ranges[root] = union(sharing.ranges[root], Some((value, value)));
+        }
+        // What is copied lies in the range of its source; its own, clipped by its own statistics, is not asked.
+        sharing.ranges[node.output.0] = None;
+        sharing.join(input, node.output);
+    }
+    let joining = |quantizes: bool| {
+        let nodes = graph.nodes.iter().enumerate();
+        nodes.filter(move |(_, node)| {
+            joins(&node.op) && matches!(node.op, Op::Quantize { .. }) == quantizes
+        })
+    };
+    for (index, node) in joining(true).chain(joining(false)) {
+        sharing.join_operands(index, node);
+    }
+
+    let mut quantization = Quantization {
+        params: vec![None; count],
+        ranges: vec![None; count],
+        groups: vec![0; count],
+    };
+    let computed = graph
+        .inputs
+        .iter()
+        .map(|input| input.tensor)
+        .chain(graph.nodes.iter().map(|node| node.output));
+    for id in computed {
+        let root = sharing.root(id.0);
+        let range = sharing.ranges[root];
+        quantization.groups[id.0] = root;
+        quantization.ranges[id.0] = range;
+        quantization.params[id.0] = Some(match (sharing.fixed[root], range) {
+            (Some(fixed), _) => fixed,
+            (None, Some((min, max))) => params::from_range(min, max),
+            (None, None) => {
+                return Err(CompileError::NotCalibrated {
+                    tensor: graph.tensor(id).name.clone(),
+                });
+            }
+        });
+    }
+    Ok(quantization)
+}

@@ -1,0 +1,147 @@
+//! From a device program to its memory: steps, what may run in place, scratch, plan.
+
+use ocellus_format::Isa;
+use ocellus_kernels::select::{self, Choice};
+
+use crate::lower::{DeviceNode, DeviceProgram, Operand, swapped};
+use crate::plan::{Life, Plan, plan};
+use crate::{CompileError, Target};
+
+/// A device program with its memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// Of each tensor.
+    pub lives: Vec<Life>,
+    /// Of each operator.
+    pub scratch_bytes: Vec<u64>,
+    /// Offsets.
+    pub plan: Plan,
+}
+
+/// Largest arena that a file can ask for.
+const ARENA_MAX: u64 = ocellus_format::MAX_ARENA_BYTES as u64;
+
+/// The kernel that an operator gets on an instruction set.
+pub fn kernel(node: &DeviceNode, isa: Isa) -> Choice {
+    select::choice(isa, node.op.operator())
+}
+
+/// Bytes of scratch that an operator is given: what its kernel wants, or in a portable file what the most demanding of all kernels wants, so that
+/// every board can use its own.
+pub fn scratch_bytes(node: &DeviceNode, target: Target) -> u64 {
+    let wants = |isa| u64::from(kernel(node, isa).scratch_bytes);
+    match target {
+        Target::Portable => Isa::ALL.into_iter().map(wants).max().unwrap_or(0),
+        Target::Isa(isa) => wants(isa),
+    }
+}
+
+/// Last step that reads each tensor. An output of the model is read one step behind the last operator.
+fn last_steps(program: &DeviceProgram) -> Vec<usize> {
+    let mut last = vec![0; program.tensors.len()];
+    for (index, node) in program.nodes.iter().enumerate() {
+        last[node.output] = index + 1;
+        for operand in &node.inputs {
+            if let Operand::Tensor(tensor) = operand {
+                last[*tensor] = index + 1;
+            }
+        }
+    }
+    for &tensor in &program.outputs {
+        last[tensor] = program.nodes.len() + 1;
+    }
+    last
+}
+
+/// Exchanges the operands of sums and products whose second operand dies there and first does not: only the first can be replaced in place.
+fn prefer_in_place(program: &mut DeviceProgram) {
+    let last = last_steps(program);
+    let sizes: Vec<usize> = program.tensors.iter().map(|t| t.len()).collect();
+    for (index, node) in program.nodes.iter_mut().enumerate() {
+        let fits = |operand: &Operand| matches!(*operand, Operand::Tensor(t) if last[t] == index + 1 && sizes[t] == sizes[node.output]);
+        if let [a, b] = node.inputs[..] {
+            let exchanged = swapped(node.op);
+            if exchanged.code().runs_in_place()
+                && node.op.code().runs_in_place()
+                && !fits(&a)
+                && fits(&b)
+                && a != b
+            {
+                (node.op, node.inputs) = (exchanged, vec![b, a]);
+            }
+        }
+    }
+}
+
+/// Plans the memory of a program.
+///
+/// # Errors
+/// [`CompileError::TooLarge`]
+pub fn schedule(
+    program: &mut DeviceProgram,
+    target: Target,
+    in_place: bool,
+) -> Result<Schedule, CompileError> {
+    let limit = u64::from(ocellus_format::MAX_OPERATORS);
+    if program.nodes.len() as u64 > limit {
+        return Err(CompileError::TooLarge {
+            what: "operators",
+            needed: program.nodes.len() as u64,
+            limit,
+        });
+    }
+    if in_place {
+        prefer_in_place(program);
+    }
+    let last = last_steps(program);
+    let mut lives: Vec<Life> = program
+        .tensors
+        .iter()
+        .zip(&last)
+        .map(|(tensor, &last_step)| Life {
+            size_bytes: tensor.len() as u64,
+            first_step: 0,
+            last_step,
+            replaces: None,
+        })
+        .collect();
+    for (index, node) in program.nodes.iter().enumerate() {
+        lives[node.output].first_step = index + 1;
+        if !in_place || !node.op.code().runs_in_place() {
+            continue;
+        }
+        let Some(&Operand::Tensor(input)) = node.inputs.first() else {
+            continue;
+        };
+        let once = node.inputs[1..]
+            .iter()
+            .all(|&other| other != Operand::Tensor(input));
+        if once
+            && last[input] == index + 1
+            && lives[input].size_bytes == lives[node.output].size_bytes
+        {
+            lives[node.output].replaces = Some(input);
+        }
+    }
+    let scratch: Vec<u64> = program
+        .nodes
+        .iter()
+        .map(|node| scratch_bytes(node, target))
+        .collect();
+    let planned = plan(&lives, &scratch);
+    if let Err(overlap) = crate::plan::check(&lives, &scratch, &planned) {
+        return Err(CompileError::Rejected(format!("{overlap:?}")));
+    }
+    if planned.peak_bytes > ARENA_MAX {
+        return Err(CompileError::TooLarge {
+            what: "bytes of arena",
+            needed: planned.peak_bytes,
+            limit: ARENA_MAX,
+        });
+    }
+    Ok(Schedule {
+        lives,
+        scratch_bytes: scratch,
+        plan: planned,
+    })
+}
