@@ -28,11 +28,9 @@ pub fn top_k(scores: ArrayS8<'_>, ranking: &mut [Class]) -> usize {
             continue;
         };
         len = (len + 1).min(ranking.len());
-        if let Some(tail) = ranking.get_mut(at..len) {
-            tail.rotate_right(1);
-            if let Some(place) = tail.first_mut() {
-                *place = class;
-            }
+        let mut moved = class;
+        for place in ranking.get_mut(at..len).unwrap_or_default() {
+            core::mem::swap(place, &mut moved);
         }
     }
     len

@@ -1,5 +1,7 @@
 //! Boxes, and which of them to keep.
 
+use core::cmp::Ordering;
+
 /// A box: corners `(x0, y0)` top left and `(x1, y1)` bottom right, in pixels, edges exclusive (width is `x1 - x0`).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct BBox {
@@ -94,16 +96,7 @@ impl<'a> Best<'a> {
 /// Sorts `found` and moves what is kept to its front; returns how many. Equal scores keep the order of their positions (top, then left), so that the
 /// result does not depend on the order of discovery.
 pub fn nms(found: &mut [Detection], iou: f32) -> usize {
-    found.sort_unstable_by(|a, b| {
-        let position = |d: &Detection| (d.class_id, d.bbox.y0, d.bbox.x0, d.bbox.y1, d.bbox.x1);
-        let ((ca, ay0, ax0, ay1, ax1), (cb, by0, bx0, by1, bx1)) = (position(a), position(b));
-        (b.score.total_cmp(&a.score))
-            .then(ca.cmp(&cb))
-            .then(ay0.total_cmp(&by0))
-            .then(ax0.total_cmp(&bx0))
-            .then(ay1.total_cmp(&by1))
-            .then(ax1.total_cmp(&bx1))
-    });
+    sort(found);
     let mut kept = 0;
     for index in 0..found.len() {
         let Some(&candidate) = found.get(index) else {
@@ -121,6 +114,32 @@ pub fn nms(found: &mut [Detection], iou: f32) -> usize {
         }
     }
     kept
+}
+
+/// Strongest first. By insertion: the standard library's sort holds a panic for orders that contradict themselves.
+fn sort(found: &mut [Detection]) {
+    for end in 1..found.len() {
+        for at in (1..=end).rev() {
+            let Some([left, right]) = found.get_mut(at - 1..=at) else {
+                break;
+            };
+            if order(left, right).is_le() {
+                break;
+            }
+            core::mem::swap(left, right);
+        }
+    }
+}
+
+fn order(a: &Detection, b: &Detection) -> Ordering {
+    let position = |d: &Detection| (d.class_id, d.bbox.y0, d.bbox.x0, d.bbox.y1, d.bbox.x1);
+    let ((ca, ay0, ax0, ay1, ax1), (cb, by0, bx0, by1, bx1)) = (position(a), position(b));
+    (b.score.total_cmp(&a.score))
+        .then(ca.cmp(&cb))
+        .then(ay0.total_cmp(&by0))
+        .then(ax0.total_cmp(&bx0))
+        .then(ay1.total_cmp(&by1))
+        .then(ax1.total_cmp(&bx1))
 }
 
 #[cfg(test)]
