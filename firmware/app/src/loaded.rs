@@ -126,12 +126,11 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
         };
         let tensor_bytes = input.info.len_bytes;
         let start = offset as usize;
-        match input
-            .values
-            .get_mut(start..start.saturating_add(data.len()))
-        {
+        let data: &[i8] = bytemuck::try_cast_slice(data).unwrap_or_default();
+        let rest = input.values.get_mut(start..).unwrap_or_default();
+        match rest.get_mut(..data.len()) {
             Some(piece) => {
-                piece.copy_from_slice(bytemuck::try_cast_slice(data).unwrap_or_default());
+                piece.copy_from_slice(data);
                 self.desk.wire.answer(&Response::Done)
             }
             None => self
