@@ -117,11 +117,15 @@ impl Need {
             }
             Self::Package(package) => {
                 let missing = package.missing(host);
+                let names = match missing.as_slice() {
+                    [a] => (*a).to_owned(),
+                    more => format!("{} of its files", more.len()),
+                };
                 (
                     missing
                         .is_empty()
                         .then(|| package.folder(host).display().to_string()),
-                    format!("fetch {}: {}", package.source.title(), missing.join(", ")),
+                    format!("fetch {names} from {}", package.source.title()),
                 )
             }
         };
