@@ -3,7 +3,7 @@
 //! A case is an operator and a seed: both fix the parameters and every operand, on any machine. [`run_case`] runs it with the reference and
 //! with the kernels under test, and compares all bytes. The generator likes trouble; what kind, each operator's file says.
 //!
-//! Nothing is allocated: the caller hands over [`MEMORY_BYTES`], plus the scratch that the kernels under test ask for.
+//! Nothing is allocated: the caller hands over [`MEMORY_BYTES`].
 #![no_std]
 
 mod binary;
@@ -24,13 +24,19 @@ pub use report::{Failure, OperatorReport, Report};
 use core::fmt;
 
 use ocellus_format::{Isa, ops::OpCode};
-use ocellus_kernels::{Kernels, select::Select};
+use ocellus_kernels::{
+    Kernels,
+    select::{Choice, Select},
+};
 
 use memory::Memory;
 use rng::Rng;
 
-/// Memory that every case fits in with kernels that want no scratch.
-pub const MEMORY_BYTES: usize = 192 * 1024;
+/// Memory that every case fits in, with as much scratch as [`SCRATCH_BYTES`].
+pub const MEMORY_BYTES: usize = 96 * 1024 + SCRATCH_BYTES;
+
+/// More scratch than a kernel of any instruction set wants for a case.
+pub const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// Cases of each operator that [`DIGEST`] is of.
 pub const DIGEST_COUNT: u64 = 50;
@@ -95,6 +101,11 @@ pub fn describe(op: OpCode, seed: u64, to: &mut dyn fmt::Write) -> fmt::Result {
     for_operator(op, &mut Describe { seed, to }).unwrap_or(Ok(()))
 }
 
+/// What [`select`](ocellus_kernels::select) says of a case on an instruction set, which need not be this machine's.
+pub fn choice(isa: Isa, op: OpCode, seed: u64) -> Option<Choice> {
+    for_operator(op, &mut Ask { isa, seed })
+}
+
 /// Something to do with an operator's cases.
 trait Visitor {
     type Output;
@@ -146,6 +157,19 @@ impl<K: Kernels> Visitor for Run<'_, K> {
             Ok(checked) if choice.isa == Isa::Reference => Outcome::DefaultMethod(checked),
             Ok(checked) => Outcome::Equal(checked),
         }
+    }
+}
+
+struct Ask {
+    isa: Isa,
+    seed: u64,
+}
+
+impl Visitor for Ask {
+    type Output = Choice;
+
+    fn visit<C: Case>(&mut self) -> Choice {
+        C::draw(&mut Rng::new(self.seed)).select(self.isa)
     }
 }
 

@@ -14,9 +14,6 @@ use ocellus_kernels::{Kernels, WithKernels, dispatch};
 /// Cases of each operator in the gate.
 pub const CASES: u64 = 1_000;
 
-/// More scratch than any kernel wants for shapes of this size.
-const SCRATCH_BYTES: usize = 4 << 20;
-
 struct AllCases {
     count: u64,
 }
@@ -25,7 +22,7 @@ impl WithKernels for AllCases {
     type Output = Report;
 
     fn run<K: Kernels>(self, k: K) -> Report {
-        let mut memory = vec![0; MEMORY_BYTES + SCRATCH_BYTES];
+        let mut memory = vec![0; MEMORY_BYTES];
         let mut report = Report::new();
         run_all(k, &mut memory, self.count, &mut report);
         report

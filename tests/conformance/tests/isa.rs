@@ -1,6 +1,8 @@
 //! Every instruction set against the reference.
 
-use ocellus_cases::{DIGEST, DIGEST_COUNT};
+use std::collections::BTreeMap;
+
+use ocellus_cases::{DIGEST, DIGEST_COUNT, SCRATCH_BYTES, choice};
 use ocellus_conformance::{CASES, required, run, table};
 use ocellus_format::{Isa, ops::OpCode};
 
@@ -48,4 +50,44 @@ fn every_operator_has_cases_that_run() {
 fn the_reference_computes_the_same_on_every_machine() {
     let report = run(Isa::Reference, DIGEST_COUNT).expect("every machine has the reference");
     assert_eq!(report.digest, DIGEST);
+}
+
+#[test]
+fn no_kernel_wants_more_scratch_for_a_case_than_stated() {
+    for isa in Isa::ALL {
+        for op in OpCode::ALL {
+            for seed in 0..CASES {
+                let choice = choice(isa, op, seed).expect("every operator has cases");
+                let wanted = choice.scratch_bytes as usize;
+                assert!(
+                    wanted <= SCRATCH_BYTES,
+                    "{} {} seed {seed}: {wanted}",
+                    isa.name(),
+                    op.name()
+                );
+            }
+        }
+    }
+}
+
+/// A kernel that no case reaches is not tested: each variant that `select` names is chosen often.
+#[test]
+fn cases_reach_every_kernel_often() {
+    for isa in Isa::ALL {
+        let mut counts = BTreeMap::new();
+        for op in OpCode::ALL {
+            for seed in 0..CASES {
+                let choice = choice(isa, op, seed).expect("every operator has cases");
+                *counts.entry(choice.display().to_string()).or_insert(0) += 1;
+            }
+        }
+        eprintln!("{}: {counts:?}", isa.name());
+        for (kernel, count) in counts {
+            assert!(
+                count >= 50,
+                "{}: only {count} of {CASES} cases reach {kernel}",
+                isa.name()
+            );
+        }
+    }
 }
