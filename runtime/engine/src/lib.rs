@@ -24,7 +24,9 @@
 //!     let scores = engine.output(0).map(|output| output.values).unwrap_or_default();
 //!     Ok(scores.iter().enumerate().max_by_key(|(_, score)| **score).map(|(class, _)| class))
 //! }
-//! # assert!(matches!(classify(&Aligned(*b"not a model"), &[], &mut []), Err(LoadError::Format(_))));
+//! # fn main() {
+//! #     assert!(matches!(classify(&Aligned(*b"not a model"), &[], &mut []), Err(LoadError::Format(_))));
+//! # }
 //! ```
 //!
 //! In firmware the two pieces of memory are statics: `static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("model.oce"));`, and an

@@ -14,7 +14,7 @@ const CANARY: u8 = 0xa5;
 /// How a file ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "the fuzz target does not look at it")]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Refused by name.
     Refused(LoadError),
     /// Loads; not run, because its windows count more taps than a test can wait for.
@@ -27,7 +27,7 @@ pub enum Ending {
 ///
 /// # Panics
 /// Where a promise is broken.
-pub fn check(bytes: &[u8]) -> Ending {
+pub(crate) fn check(bytes: &[u8]) -> Ending {
     let file = AlignedBytes::from(bytes);
     let digest = verify(&file);
     assert!(

@@ -116,7 +116,7 @@ fn window(input: (u32, u32), output: (u32, u32), kernel: u32, stride: u32, pad: 
 }
 
 /// The file. Input: `[6, 6, 2]`. Outputs: ten scores, and a `[3, 3, 4]` picture.
-pub fn every_operator() -> Vec<u8> {
+pub(crate) fn every_operator() -> Vec<u8> {
     let mut b = Builder {
         writer: Writer::new(Isa::Reference),
         end: 0,
