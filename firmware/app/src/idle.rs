@@ -5,11 +5,11 @@ use ocellus::format::layout::{FORMAT_VERSION, HEADER_MAGIC, HEADER_SHA256, MAGIC
 use ocellus::format::ops::OpCode;
 use ocellus::format::verify;
 use ocellus::kernels::Kernels;
-use ocellus_board_api::{Link, LinkError, MemoryUse, ModelSlots};
+use ocellus_board_api::{Link, LinkError, MemorySlots, MemoryUse, ModelSlots};
 use ocellus_protocol::{DeviceError, MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Request, Response};
 
 use crate::wire::Wire;
-use crate::{Next, markers};
+use crate::{Next, conformance, markers};
 
 /// What the whole conversation needs.
 pub(crate) struct Desk<'b, K: 'static, L> {
@@ -38,11 +38,17 @@ impl<'b, K: Kernels, L: Link> Desk<'b, K, L> {
     }
 
     /// Answers until a model is to be loaded.
-    pub(crate) fn serve_without_model(&mut self) -> Result<Next, LinkError> {
+    pub(crate) fn serve_without_model(
+        &mut self,
+        arenas: &mut MemorySlots<'_>,
+    ) -> Result<Next, LinkError> {
         let mut buffer = [0; MAX_MESSAGE_BYTES];
         while let Some(request) = self.wire.receive(&mut buffer)? {
             match request {
                 Request::Load => return Ok(Next::Load),
+                Request::Conformance { cases } => {
+                    conformance::run(self.kernels, cases, arenas, &mut self.wire)?;
+                }
                 request => self.answer(&request, 0, "")?,
             }
         }
@@ -99,7 +105,8 @@ impl<'b, K: Kernels, L: Link> Desk<'b, K, L> {
                     region,
                 })
             }
-            Request::Conformance => self.wire.refuse(DeviceError::NotInImage),
+            // The arena that the cases would use is the model's now.
+            Request::Conformance { .. } => self.wire.refuse(DeviceError::ArenaInUse),
             Request::Load
             | Request::SetInput { .. }
             | Request::Capture { .. }

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod capture;
+mod conformance;
 mod idle;
 mod loaded;
 pub mod markers;
@@ -35,7 +36,7 @@ pub fn serve<B: Board>(board: &mut B, ops: &OpTable<B::Kernels>) -> Result<(), L
         memory_use: parts.memory_use,
     };
     let (mut arenas, mut frames) = (parts.arenas, parts.frames);
-    let mut next = desk.serve_without_model()?;
+    let mut next = desk.serve_without_model(&mut arenas)?;
     while next == Next::Load {
         next = loaded::load_and_serve(
             &mut desk,

@@ -26,7 +26,7 @@ pub(crate) fn load_and_serve<K: Kernels, L: Link>(
         Ok(loaded) => loaded,
         Err(error) => {
             desk.wire.refuse(error)?;
-            return desk.serve_without_model();
+            return desk.serve_without_model(arenas);
         }
     };
     let program = engine.model().view().program();

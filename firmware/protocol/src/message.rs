@@ -67,7 +67,11 @@ pub enum Request<'a> {
     /// Answered by [`Response::Memory`].
     Memory,
     /// Runs every kernel's cases. Sends [`Response::Case`] for each operator. Answered by [`Response::Conformance`].
-    Conformance,
+    /// Only before a model is loaded: the cases use the memory of its arena.
+    Conformance {
+        /// Cases of each operator.
+        cases: u32,
+    },
 }
 
 /// An answer of the device.
@@ -216,25 +220,31 @@ pub struct Detection {
     pub landmarks: Option<[[f32; 2]; 5]>,
 }
 
-/// One operator's cases on this board's kernel.
+/// One operator's cases on this board's kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseOutcome<'a> {
-    /// The kernel, as `helium-conv_2d-s8`.
+    /// The operator.
     #[serde(borrow)]
-    pub kernel: &'a str,
-    /// Cases run.
-    pub cases: u32,
-    /// The first case whose output differs from the reference.
+    pub operator: &'a str,
+    /// Cases in which a kernel of the instruction set gave the reference's bytes.
+    pub equal: u32,
+    /// Cases whose kernel is the reference's own: they say nothing of the instruction set.
+    pub default_method: u32,
+    /// Cases that did not hold.
+    pub failed: u32,
+    /// The smallest case that did not hold.
     pub failed_seed: Option<u64>,
 }
 
 /// The sum of a conformance run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Cases equal to the reference.
-    pub passed: u32,
-    /// Cases that are not.
+    /// Cases in which a kernel of the instruction set gave the reference's bytes.
+    pub equal: u32,
+    /// Cases that did not hold.
     pub failed: u32,
+    /// A hash of all the reference's outputs: another one than the PC's shows a reference that was compiled wrongly.
+    pub digest: u64,
 }
 
 /// Why the device did not do as asked.
@@ -278,6 +288,8 @@ pub enum DeviceError {
     },
     /// The camera delivered no frame.
     Camera(CameraFault),
+    /// A model is loaded, and its arena is the memory that the request needs; send the request before [`Request::Load`].
+    ArenaInUse,
     /// The firmware was built without what the request needs (conformance cases); build that image.
     NotInImage,
     /// Too many tensors are tapped at once.
