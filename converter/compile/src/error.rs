@@ -1,6 +1,7 @@
 //! Why a graph does not become a model file.
 
 use ocellus_format::ops::OpError;
+use ocellus_ir::{ExecError, GraphError};
 
 /// Why a graph does not become a model file. The caller adds the file's name in front.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -46,28 +47,12 @@ pub enum CompileError {
     #[error("calibration needs at least one sample; give a folder of pictures or an array file")]
     NoSamples,
     /// A calibration sample does not fit the model's inputs.
-    #[error(
-        "calibration sample {sample}: input `{input}` needs {expected} values, not {actual}; check the shape of the calibration data"
-    )]
-    SampleSize {
+    #[error("calibration sample {sample}: {source}; check the shape of the calibration data")]
+    Sample {
         /// Which sample, from 0.
         sample: usize,
-        /// Which input.
-        input: String,
-        /// Values it needs.
-        expected: usize,
-        /// Values it was given.
-        actual: usize,
-    },
-    /// A calibration sample has another number of inputs than the model.
-    #[error("calibration sample {sample} has {actual} inputs, and the model {expected}")]
-    SampleInputs {
-        /// Which sample, from 0.
-        sample: usize,
-        /// Inputs of the model.
-        expected: usize,
-        /// Inputs of the sample.
-        actual: usize,
+        /// What does not fit.
+        source: ExecError,
     },
     /// The model computes something that is not a finite number.
     #[error(
@@ -106,9 +91,9 @@ pub enum CompileError {
     /// The model does not fit the board.
     #[error("{0}")]
     Budget(#[from] crate::budget::OverBudget),
-    /// The float execution of the graph failed.
-    #[error("executing the graph in float: {0}")]
-    Execution(String),
+    /// The graph contradicts itself: a fault of the importer or of a pass.
+    #[error("the graph is not sound ({0}); please report this with the model")]
+    Graph(#[from] GraphError),
     /// What was made does not pass the device's own checks: a fault of this converter.
     #[error(
         "the converter made a file that the engine refuses ({0}); please report this with the model"

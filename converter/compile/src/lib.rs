@@ -17,7 +17,6 @@ pub mod budget;
 pub mod calibrate;
 pub mod emit;
 mod error;
-pub mod execute;
 pub mod interpret;
 pub mod lower;
 pub mod pack;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ocellus_format::CalibrationData;
-use ocellus_ir::{BorderType, Graph, Op, TensorId};
+use ocellus_ir::{BorderType, Executor, Graph, Op, TensorId};
 
 pub use histogram::{BIN_COUNT, Histogram};
 
@@ -76,7 +76,7 @@ impl FromStr for Method {
 /// One input of the model for each of its inputs.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
-    /// Values of each input, row-major, in the graph's order of axes.
+    /// Values of each input, row-major, in the source file's order of axes ([`ocellus_ir::Input::shape`]).
     pub inputs: Vec<Vec<f32>>,
     /// SHA-256 of the file that it came from. It travels in the model file, so that an evaluation can refuse what calibration has seen.
     pub sha256: Option<[u8; 32]>,
@@ -154,8 +154,7 @@ impl Calibration {
     /// Runs all samples in float and observes every tensor. `progress` is told the count of samples done.
     ///
     /// # Errors
-    /// [`CompileError::NoSamples`], [`CompileError::SampleInputs`], [`CompileError::SampleSize`], [`CompileError::ActivationNotFinite`],
-    /// [`CompileError::Execution`]
+    /// [`CompileError::NoSamples`], [`CompileError::Sample`], [`CompileError::ActivationNotFinite`], [`CompileError::Graph`]
     pub fn collect(
         graph: &Graph,
         samples: impl IntoIterator<Item = Sample>,
@@ -163,9 +162,10 @@ impl Calibration {
         mut progress: impl FnMut(usize),
     ) -> Result<Calibration, CompileError> {
         let mut calibration = Calibration::new(graph, method);
+        let mut executor = Executor::new(graph)?;
         let mut hashes = Vec::new();
         for sample in samples {
-            calibration.observe(graph, &sample)?;
+            calibration.observe(&mut executor, graph, &sample)?;
             hashes.extend(sample.sha256);
             progress(calibration.sample_count);
         }
@@ -191,31 +191,23 @@ impl Calibration {
     ///
     /// # Errors
     /// As [`collect`](Self::collect).
-    pub fn observe(&mut self, graph: &Graph, sample: &Sample) -> Result<(), CompileError> {
+    pub fn observe(
+        &mut self,
+        executor: &mut Executor<'_>,
+        graph: &Graph,
+        sample: &Sample,
+    ) -> Result<(), CompileError> {
         let index = self.sample_count;
-        if sample.inputs.len() != graph.inputs.len() {
-            return Err(CompileError::SampleInputs {
-                sample: index,
-                expected: graph.inputs.len(),
-                actual: sample.inputs.len(),
-            });
-        }
-        for (input, values) in graph.inputs.iter().zip(&sample.inputs) {
-            let expected = graph.tensor(input.tensor).len();
-            if values.len() != expected {
-                return Err(CompileError::SampleSize {
-                    sample: index,
-                    input: input.name.clone(),
-                    expected,
-                    actual: values.len(),
-                });
-            }
-        }
+        let inputs: Vec<&[f32]> = sample.inputs.iter().map(Vec::as_slice).collect();
         let mut not_finite = None;
-        crate::execute::run_float(graph, &sample.inputs, |id, values| {
+        let run = executor.run(&inputs, &mut |id, values| {
             if !self.add(id, values) && not_finite.is_none() {
                 not_finite = Some(id);
             }
+        });
+        run.map_err(|source| CompileError::Sample {
+            sample: index,
+            source,
         })?;
         if let Some(id) = not_finite {
             return Err(CompileError::ActivationNotFinite {

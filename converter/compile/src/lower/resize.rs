@@ -1,6 +1,7 @@
 //! Resizes, as tables that hold any coordinate rule.
 
 use ocellus_format::ops::{ResizeBilinear, ResizeNearest};
+use ocellus_ir::exec::{linear_taps, nearest_index, source_coordinate};
 use ocellus_ir::{CoordinateMode, NearestMode, Node, ResizeMode};
 
 use super::{DeviceOp, Lowering, Values, batch_refused, unsupported};
@@ -102,34 +103,13 @@ struct Axis {
 }
 
 impl Axis {
-    /// The source coordinate of an output index, in `f32` as float runtimes compute it: rounding of a half depends on it.
     fn source(&self, index: usize) -> f32 {
-        let at = index as f32;
-        match self.mode {
-            CoordinateMode::HalfPixel => (at + 0.5) / self.scale - 0.5,
-            CoordinateMode::PytorchHalfPixel if self.size_out == 1 => 0.0,
-            CoordinateMode::PytorchHalfPixel => (at + 0.5) / self.scale - 0.5,
-            CoordinateMode::AlignCorners if self.size_out == 1 => 0.0,
-            CoordinateMode::AlignCorners => {
-                at * (self.size_in - 1) as f32 / (self.size_out - 1) as f32
-            }
-            CoordinateMode::Asymmetric => at / self.scale,
-        }
-    }
-
-    fn last(&self) -> f32 {
-        (self.size_in - 1) as f32
+        source_coordinate(self.mode, index, self.scale, self.size_in, self.size_out)
     }
 
     fn nearest(&self, rounding: NearestMode) -> Vec<u16> {
-        let round = |x: f32| match rounding {
-            NearestMode::RoundPreferFloor => (x - 0.5).ceil(),
-            NearestMode::RoundPreferCeil => (x + 0.5).floor(),
-            NearestMode::Floor => x.floor(),
-            NearestMode::Ceil => x.ceil(),
-        };
         (0..self.size_out)
-            .map(|index| round(self.source(index)).clamp(0.0, self.last()) as u16)
+            .map(|index| nearest_index(rounding, self.source(index), self.size_in) as u16)
             .collect()
     }
 
@@ -137,13 +117,11 @@ impl Axis {
         let one = f32::from(ResizeBilinear::ONE);
         (0..self.size_out)
             .flat_map(|index| {
-                let x = self.source(index).clamp(0.0, self.last());
-                let first = x.floor();
-                let second = (first + 1.0).min(self.last());
+                let (first, second, weight) = linear_taps(self.source(index), self.size_in);
                 [
                     first as u16,
                     second as u16,
-                    ((x - first) * one).round_ties_even() as u16,
+                    (weight * one).round_ties_even() as u16,
                 ]
             })
             .collect()
