@@ -76,3 +76,30 @@ impl Guarded<'_> {
         before.iter().chain(after).all(|&byte| byte == CANARY)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_beside_the_output_shows() {
+        for beside in [GUARD - 1, GUARD + 10] {
+            let mut all = [0; 512];
+            let mut memory = Memory::new(&mut all);
+            let mut guarded = memory.guarded(10, 3).unwrap();
+            guarded.inside().fill(0);
+            assert!(guarded.is_intact());
+            guarded.whole[beside] = 0;
+            assert!(!guarded.is_intact());
+        }
+    }
+
+    #[test]
+    fn slices_lie_as_far_from_alignment_as_asked() {
+        let mut all = [0; 512];
+        let mut memory = Memory::new(&mut all);
+        for misalign in [0, 1, 15] {
+            assert_eq!(memory.s8(5, misalign).unwrap().as_ptr().addr() % 16, misalign);
+        }
+    }
+}

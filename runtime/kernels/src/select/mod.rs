@@ -4,8 +4,10 @@
 //! One file an instruction set says which kernels that one has; what it does not name is the reference's.
 
 mod helium;
-pub(crate) use helium::is_pointwise;
 mod x86;
+
+#[cfg(ocellus_isa = "helium")]
+pub(crate) use helium::is_pointwise;
 
 use ocellus_format::{
     Isa,
