@@ -1,30 +1,30 @@
 //! CenterFace: a heat map of face centres, with size and offset at each.
 
-use crate::{ArrayS8, BBox, Best, Detection};
+use crate::{BBox, Best, Detection, Reals};
 
 /// Outputs of a CenterFace network, each `[rows, columns, *]`.
 #[derive(Clone, Copy, Debug)]
-pub struct CenterFaceMaps<'a> {
+pub struct CenterFaceMaps<A> {
     /// Rows of every map.
     pub rows: u32,
     /// Columns of every map.
     pub columns: u32,
     /// Probability of a centre, one value a cell.
-    pub heat: ArrayS8<'a>,
+    pub heat: A,
     /// Logarithm of height and width in cells, two values a cell.
-    pub log_size: ArrayS8<'a>,
+    pub log_size: A,
     /// Offset of the centre from the cell, row then column, two values a cell.
-    pub offset: ArrayS8<'a>,
+    pub offset: A,
     /// Input pixels from one cell to the next.
     pub stride_px: u32,
 }
 
 /// Adds every cell above `threshold` to `found`, boxes in pixels of the model's input. Suppression is [`crate::nms`].
-pub fn centerface(maps: &CenterFaceMaps<'_>, threshold: f32, found: &mut Best<'_>) {
+pub fn centerface<A: Reals>(maps: &CenterFaceMaps<A>, threshold: f32, found: &mut Best<'_>) {
     let stride = maps.stride_px as f32;
     let cells = (maps.rows as usize)
         .saturating_mul(maps.columns as usize)
-        .min(maps.heat.data.len());
+        .min(maps.heat.len());
     let (mut row, mut column) = (0_u32, 0_u32);
     for cell in 0..cells {
         let score = maps.heat.real(cell);
@@ -55,6 +55,7 @@ pub fn centerface(maps: &CenterFaceMaps<'_>, threshold: f32, found: &mut Best<'_
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ArrayS8;
     use ocellus_format::QParams;
 
     #[test]

@@ -1,6 +1,6 @@
 //! Classification: the strongest entries of a score array.
 
-use crate::ArrayS8;
+use crate::Reals;
 
 /// One entry of a ranking.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -12,9 +12,9 @@ pub struct Class {
 }
 
 /// Fills `ranking` with the strongest entries, strongest first; equal scores in the order of their index. Returns how many there are.
-pub fn top_k(scores: ArrayS8<'_>, ranking: &mut [Class]) -> usize {
+pub fn top_k(scores: impl Reals, ranking: &mut [Class]) -> usize {
     let mut len = 0;
-    for index in 0..scores.data.len() {
+    for index in 0..scores.len() {
         let class = Class {
             class_id: index as u32,
             score: scores.real(index),
@@ -37,15 +37,12 @@ pub fn top_k(scores: ArrayS8<'_>, ranking: &mut [Class]) -> usize {
 }
 
 /// The probability of an entry: `exp(score) / sum of exp`, for models that end in logits.
-pub fn softmax(scores: ArrayS8<'_>, index: usize) -> f32 {
-    let strongest = scores
-        .data
-        .iter()
-        .copied()
-        .max()
-        .map_or(0.0, |q| scores.qparams.dequantize(i32::from(q)));
+pub fn softmax(scores: impl Reals, index: usize) -> f32 {
+    let strongest = (0..scores.len())
+        .map(|i| scores.real(i))
+        .fold(f32::NEG_INFINITY, f32::max);
     let exp = |real: f32| libm::expf(real - strongest);
-    let sum: f32 = (0..scores.data.len()).map(|i| exp(scores.real(i))).sum();
+    let sum: f32 = (0..scores.len()).map(|i| exp(scores.real(i))).sum();
     if sum > 0.0 {
         exp(scores.real(index)) / sum
     } else {
@@ -56,6 +53,7 @@ pub fn softmax(scores: ArrayS8<'_>, index: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ArrayS8;
     use ocellus_format::QParams;
 
     const SCORES: ArrayS8<'_> = ArrayS8 {

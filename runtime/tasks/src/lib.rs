@@ -11,7 +11,7 @@ mod centerface;
 mod classify;
 mod nms;
 
-pub use array::ArrayS8;
+pub use array::{ArrayS8, Reals};
 pub use centerface::{CenterFaceMaps, centerface};
 pub use classify::{Class, softmax, top_k};
 pub use nms::{BBox, Best, Detection, nms};
