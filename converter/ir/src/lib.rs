@@ -2,11 +2,14 @@
 //!
 //! One graph, three readers: it is lowered to the int8 program, executed in float, and compared with an independent float runtime.
 
+pub mod exec;
 mod graph;
 mod op;
+pub mod random;
 mod shape;
 mod verify;
 
+pub use exec::{ExecError, Executor, View, eval};
 pub use graph::{Assembly, BorderType, Graph, Input, Node, Output, Tensor, TensorId};
 pub use op::{BinaryOp, CoordinateMode, NearestMode, Op, ResizeMode, UnaryOp, Window};
 pub use shape::{MAX_ELEMENTS, ShapeError, broadcast, is_permutation};

@@ -1,0 +1,485 @@
+//! Operators that work element by element, and reductions.
+
+use rayon::prelude::*;
+
+use super::View;
+use crate::{BinaryOp, UnaryOp};
+
+const CHUNK: usize = 1 << 14;
+
+fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
+    out.par_chunks_mut(CHUNK)
+        .zip(x.par_chunks(CHUNK))
+        .for_each(|(out, x)| out.iter_mut().zip(x).for_each(|(out, x)| *out = f(*x)));
+}
+
+impl UnaryOp {
+    /// The function itself.
+    pub fn apply(self, x: f32) -> f32 {
+        match self {
+            UnaryOp::Clip { min, max } => x.max(min).min(max),
+            UnaryOp::LeakyRelu { slope } => {
+                if x < 0.0 {
+                    slope * x
+                } else {
+                    x
+                }
+            }
+            UnaryOp::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            UnaryOp::HardSigmoid { alpha, beta } => (alpha * x + beta).clamp(0.0, 1.0),
+            UnaryOp::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            UnaryOp::Silu => x / (1.0 + (-x).exp()),
+            UnaryOp::Tanh => x.tanh(),
+            UnaryOp::Exp => x.exp(),
+            UnaryOp::Abs => x.abs(),
+            UnaryOp::Neg => -x,
+            UnaryOp::Affine { scale, offset } => scale * x + offset,
+        }
+    }
+}
+
+impl BinaryOp {
+    /// The function itself.
+    pub fn apply(self, a: f32, b: f32) -> f32 {
+        match self {
+            BinaryOp::Add => a + b,
+            BinaryOp::Sub => a - b,
+            BinaryOp::Mul => a * b,
+            BinaryOp::Div => a / b,
+            BinaryOp::Minimum => a.min(b),
+            BinaryOp::Maximum => a.max(b),
+        }
+    }
+}
+
+pub(super) fn unary(op: UnaryOp, x: &[f32], out: &mut [f32]) {
+    match op {
+        UnaryOp::Clip { min, max } => map(x, out, |x| x.max(min).min(max)),
+        UnaryOp::Affine { scale, offset } => map(x, out, |x| scale * x + offset),
+        op => map(x, out, |x| op.apply(x)),
+    }
+}
+
+pub(super) fn clamp(out: &mut [f32], min: f32, max: f32) {
+    out.par_chunks_mut(CHUNK)
+        .for_each(|out| out.iter_mut().for_each(|x| *x = x.max(min).min(max)));
+}
+
+/// Distance in `shape`'s data between neighbours on each axis of the broadcast result; 0 where it is repeated.
+fn broadcast_strides(shape: &[usize], rank: usize) -> Vec<usize> {
+    let mut strides = vec![0; rank];
+    let mut step = 1;
+    for (stride, &size) in strides.iter_mut().rev().zip(shape.iter().rev()) {
+        if size != 1 {
+            *stride = step;
+        }
+        step *= size;
+    }
+    strides
+}
+
+pub(super) fn binary(op: BinaryOp, a: View<'_>, b: View<'_>, shape: &[usize], out: &mut [f32]) {
+    match op {
+        BinaryOp::Add => broadcast(a, b, shape, out, |a, b| a + b),
+        BinaryOp::Sub => broadcast(a, b, shape, out, |a, b| a - b),
+        BinaryOp::Mul => broadcast(a, b, shape, out, |a, b| a * b),
+        BinaryOp::Div => broadcast(a, b, shape, out, |a, b| a / b),
+        BinaryOp::Minimum => broadcast(a, b, shape, out, f32::min),
+        BinaryOp::Maximum => broadcast(a, b, shape, out, f32::max),
+    }
+}
+
+fn broadcast(
+    a: View<'_>,
+    b: View<'_>,
+    shape: &[usize],
+    out: &mut [f32],
+    f: impl Fn(f32, f32) -> f32 + Sync,
+) {
+    if a.data.len() == out.len() && b.data.len() == out.len() {
+        let operands = a.data.par_chunks(CHUNK).zip(b.data.par_chunks(CHUNK));
+        return out
+            .par_chunks_mut(CHUNK)
+            .zip(operands)
+            .for_each(|(out, (a, b))| {
+                out.iter_mut()
+                    .zip(a.iter().zip(b))
+                    .for_each(|(out, (a, b))| *out = f(*a, *b));
+            });
+    }
+    let inner = shape.last().copied().unwrap_or(1);
+    let [sa, sb] = [a, b].map(|view| broadcast_strides(view.shape, shape.len()));
+    let [step_a, step_b] = [&sa, &sb].map(|strides| strides.last().copied().unwrap_or(0));
+    let outer = shape.len().saturating_sub(1);
+    let rows = (CHUNK / inner).max(1);
+    out.par_chunks_mut(rows * inner)
+        .enumerate()
+        .for_each(|(item, out)| {
+            for (i, out) in out.chunks_exact_mut(inner).enumerate() {
+                let (mut rest, mut at_a, mut at_b) = (item * rows + i, 0, 0);
+                for axis in (0..outer).rev() {
+                    let index = rest % shape[axis];
+                    rest /= shape[axis];
+                    at_a += index * sa[axis];
+                    at_b += index * sb[axis];
+                }
+                match (step_a, step_b) {
+                    (1, 1) => {
+                        let operands = a.data[at_a..at_a + inner]
+                            .iter()
+                            .zip(&b.data[at_b..at_b + inner]);
+                        out.iter_mut()
+                            .zip(operands)
+                            .for_each(|(out, (a, b))| *out = f(*a, *b));
+                    }
+                    (1, 0) => out
+                        .iter_mut()
+                        .zip(&a.data[at_a..at_a + inner])
+                        .for_each(|(out, a)| *out = f(*a, b.data[at_b])),
+                    (0, 1) => out
+                        .iter_mut()
+                        .zip(&b.data[at_b..at_b + inner])
+                        .for_each(|(out, b)| *out = f(a.data[at_a], *b)),
+                    _ => out.fill(f(a.data[at_a], b.data[at_b])),
+                }
+            }
+        });
+}
+
+pub(super) fn prelu(x: View<'_>, slope: &[f32], out: &mut [f32]) {
+    let c = x.shape.last().copied().unwrap_or(1);
+    let rows = (CHUNK / c).max(1) * c;
+    out.par_chunks_mut(rows)
+        .zip(x.data.par_chunks(rows))
+        .for_each(|(out, x)| {
+            for (i, (out, &x)) in out.iter_mut().zip(x).enumerate() {
+                *out = if x < 0.0 {
+                    x * slope[i % c % slope.len()]
+                } else {
+                    x
+                };
+            }
+        });
+}
+
+pub(super) fn softmax(x: View<'_>, axis: usize, out: &mut [f32]) {
+    let size = x.shape[axis];
+    let inner: usize = x.shape[axis + 1..].iter().product();
+    out.par_chunks_mut(size * inner)
+        .zip(x.data.par_chunks(size * inner))
+        .for_each(|(out, x)| {
+            for i in 0..inner {
+                let max = x
+                    .iter()
+                    .skip(i)
+                    .step_by(inner)
+                    .fold(f32::NEG_INFINITY, |max, x| max.max(*x));
+                let mut sum = 0.0;
+                for (out, x) in out
+                    .iter_mut()
+                    .skip(i)
+                    .step_by(inner)
+                    .zip(x.iter().skip(i).step_by(inner))
+                {
+                    *out = (x - max).exp();
+                    sum += *out;
+                }
+                out.iter_mut()
+                    .skip(i)
+                    .step_by(inner)
+                    .for_each(|out| *out /= sum);
+            }
+        });
+}
+
+pub(super) fn mean(x: View<'_>, axes: &[usize], out: &mut [f32]) {
+    let kept: Vec<usize> = x
+        .shape
+        .iter()
+        .enumerate()
+        .map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size })
+        .collect();
+    let strides = broadcast_strides(&kept, kept.len());
+    let inner = x.shape.last().copied().unwrap_or(1);
+    let outer = x.shape.len().saturating_sub(1);
+    let step = strides.last().copied().unwrap_or(0);
+    // A picture has up to a million elements a channel; f64 keeps their sum exact enough.
+    let mut sums = vec![0.0f64; out.len()];
+    for (row, x_row) in x.data.chunks_exact(inner).enumerate() {
+        let (mut rest, mut at) = (row, 0);
+        for axis in (0..outer).rev() {
+            at += rest % x.shape[axis] * strides[axis];
+            rest /= x.shape[axis];
+        }
+        for (i, &value) in x_row.iter().enumerate() {
+            sums[at + i * step] += f64::from(value);
+        }
+    }
+    let count: usize = axes.iter().map(|&axis| x.shape[axis]).product();
+    out.iter_mut()
+        .zip(sums)
+        .for_each(|(out, sum)| *out = (sum / count as f64) as f32);
+}
+
+pub(super) fn quantize(x: &[f32], scale: f32, zero_point: i32, unsigned: bool, out: &mut [f32]) {
+    let (low, high) = if unsigned {
+        (0.0, 255.0)
+    } else {
+        (-128.0, 127.0)
+    };
+    let zero = zero_point as f32;
+    map(x, out, |x| {
+        (((x / scale).round_ties_even() + zero).clamp(low, high) - zero) * scale
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{View, eval};
+    use crate::random::Random;
+    use crate::{BinaryOp, Op, UnaryOp};
+
+    #[test]
+    fn unary_functions_take_their_known_values() {
+        let cases = [
+            (UnaryOp::Clip { min: 0.0, max: 6.0 }, [0.0, 0.0, 2.0, 6.0]),
+            (
+                UnaryOp::Clip {
+                    min: f32::NEG_INFINITY,
+                    max: 1.0,
+                },
+                [-4.0, -1.0, 1.0, 1.0],
+            ),
+            (UnaryOp::LeakyRelu { slope: 0.5 }, [-2.0, -0.5, 2.0, 8.0]),
+            (
+                UnaryOp::Sigmoid,
+                [0.017_986_2, 0.268_941_4, 0.880_797_1, 0.999_664_6],
+            ),
+            (
+                UnaryOp::HardSigmoid {
+                    alpha: 0.25,
+                    beta: 0.5,
+                },
+                [0.0, 0.25, 1.0, 1.0],
+            ),
+            (UnaryOp::HardSwish, [0.0, -1.0 / 3.0, 5.0 / 3.0, 8.0]),
+            (
+                UnaryOp::Silu,
+                [-0.071_944_8, -0.268_941_4, 1.761_594_2, 7.997_317],
+            ),
+            (
+                UnaryOp::Tanh,
+                [-0.999_329_3, -0.761_594_2, 0.964_027_6, 0.999_999_8],
+            ),
+            (
+                UnaryOp::Exp,
+                [0.018_315_6, 0.367_879_4, 7.389_056, 2_980.958],
+            ),
+            (UnaryOp::Abs, [4.0, 1.0, 2.0, 8.0]),
+            (UnaryOp::Neg, [4.0, 1.0, -2.0, -8.0]),
+            (
+                UnaryOp::Affine {
+                    scale: 2.0,
+                    offset: 1.0,
+                },
+                [-7.0, -1.0, 5.0, 17.0],
+            ),
+        ];
+        for (op, expected) in cases {
+            let out = eval(
+                &Op::Unary(op),
+                None,
+                &[View {
+                    shape: &[4],
+                    data: &[-4.0, -1.0, 2.0, 8.0],
+                }],
+            )
+            .unwrap();
+            for (out, expected) in out.iter().zip(expected) {
+                assert!(
+                    (out - expected).abs() <= 1e-5 * expected.abs().max(0.01),
+                    "{op:?}: {out} is not {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn binary_broadcasts_as_numpy_does() {
+        let mut random = Random::new(3);
+        let shapes: [(&[usize], &[usize]); 7] = [
+            (&[2, 3, 4], &[4]),
+            (&[3, 1], &[2, 3, 4]),
+            (&[2, 3, 4], &[]),
+            (&[2, 1, 4], &[1, 3, 1]),
+            (&[5], &[5]),
+            (&[2, 2, 1, 3], &[2, 1, 1]),
+            (&[], &[]),
+        ];
+        for (left, right) in shapes {
+            let [a, b] = [left, right].map(|shape| random.values(shape.iter().product()));
+            for op in [
+                BinaryOp::Add,
+                BinaryOp::Sub,
+                BinaryOp::Mul,
+                BinaryOp::Div,
+                BinaryOp::Minimum,
+                BinaryOp::Maximum,
+            ] {
+                let shape = Op::Binary(op).output_shape(&[left, right]).unwrap();
+                let out = eval(
+                    &Op::Binary(op),
+                    None,
+                    &[
+                        View {
+                            shape: left,
+                            data: &a,
+                        },
+                        View {
+                            shape: right,
+                            data: &b,
+                        },
+                    ],
+                )
+                .unwrap();
+                for (i, &out) in out.iter().enumerate() {
+                    let pick = |from: &[usize], data: &[f32]| {
+                        let (mut rest, mut at, mut step) = (i, 0, 1);
+                        for (axis, &size) in shape.iter().enumerate().rev() {
+                            let index = rest % size;
+                            rest /= size;
+                            if let Some(own) = (axis + from.len()).checked_sub(shape.len()) {
+                                at += step * (index % from[own]);
+                                step *= from[own];
+                            }
+                        }
+                        data[at]
+                    };
+                    let (a, b) = (pick(left, &a), pick(right, &b));
+                    let expected = [a + b, a - b, a * b, a / b, a.min(b), a.max(b)][op as usize];
+                    assert_eq!(
+                        out, expected,
+                        "{op:?} of {left:?} and {right:?}, element {i}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn prelu_has_a_slope_a_channel_or_one() {
+        let x = View {
+            shape: &[2, 2],
+            data: &[-1.0, -1.0, 2.0, -2.0],
+        };
+        assert_eq!(
+            eval(
+                &Op::Prelu,
+                None,
+                &[
+                    x,
+                    View {
+                        shape: &[2],
+                        data: &[0.5, 0.25]
+                    }
+                ]
+            )
+            .unwrap(),
+            [-0.5, -0.25, 2.0, -0.5]
+        );
+        assert_eq!(
+            eval(
+                &Op::Prelu,
+                None,
+                &[
+                    x,
+                    View {
+                        shape: &[1],
+                        data: &[2.0]
+                    }
+                ]
+            )
+            .unwrap(),
+            [-2.0, -2.0, 2.0, -4.0]
+        );
+    }
+
+    #[test]
+    fn softmax_adds_up_to_one_along_its_axis_only() {
+        let x: Vec<f32> = [0.0, 1.0, 2.0]
+            .iter()
+            .flat_map(|&v: &f32| [v.exp().ln(), 1000.0])
+            .collect();
+        let out = eval(
+            &Op::Softmax { axis: 0 },
+            None,
+            &[View {
+                shape: &[3, 2],
+                data: &x,
+            }],
+        )
+        .unwrap();
+        let expected = [
+            0.090_030_57,
+            1.0 / 3.0,
+            0.244_728_47,
+            1.0 / 3.0,
+            0.665_240_94,
+            1.0 / 3.0,
+        ];
+        assert!(
+            out.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+            "{out:?}"
+        );
+    }
+
+    #[test]
+    fn mean_reduces_inner_outer_and_middle_axes() {
+        let x: Vec<f32> = (0..24).map(|v| v as f32).collect();
+        let mean = |axes: &[usize]| {
+            let op = Op::Mean {
+                axes: axes.to_vec(),
+                keep_dims: false,
+            };
+            eval(
+                &op,
+                None,
+                &[View {
+                    shape: &[2, 3, 4],
+                    data: &x,
+                }],
+            )
+            .unwrap()
+        };
+        assert_eq!(mean(&[2]), [1.5, 5.5, 9.5, 13.5, 17.5, 21.5]);
+        assert_eq!(mean(&[1]), [4.0, 5.0, 6.0, 7.0, 16.0, 17.0, 18.0, 19.0]);
+        assert_eq!(mean(&[0, 2]), [7.5, 11.5, 15.5]);
+        assert_eq!(mean(&[0, 1, 2]), [11.5]);
+    }
+
+    #[test]
+    fn quantize_rounds_ties_to_even_and_saturates() {
+        let x = View {
+            shape: &[5],
+            data: &[-1.0, 0.25, 0.75, 100.0, 200.0],
+        };
+        let op = Op::Quantize {
+            scale: 0.5,
+            zero_point: 0,
+            unsigned: true,
+        };
+        assert_eq!(
+            eval(&op, None, &[x]).unwrap(),
+            [0.0, 0.0, 1.0, 100.0, 127.5]
+        );
+        let op = Op::Quantize {
+            scale: 0.5,
+            zero_point: -128,
+            unsigned: false,
+        };
+        assert_eq!(
+            eval(&op, None, &[x]).unwrap(),
+            [0.0, 0.0, 1.0, 100.0, 127.5]
+        );
+    }
+}
