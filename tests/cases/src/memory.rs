@@ -99,7 +99,10 @@ mod tests {
         let mut all = [0; 512];
         let mut memory = Memory::new(&mut all);
         for misalign in [0, 1, 15] {
-            assert_eq!(memory.s8(5, misalign).unwrap().as_ptr().addr() % 16, misalign);
+            assert_eq!(
+                memory.s8(5, misalign).unwrap().as_ptr().addr() % 16,
+                misalign
+            );
         }
     }
 }
