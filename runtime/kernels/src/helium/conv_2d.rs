@@ -133,7 +133,7 @@ impl<'a> Pixels<'a> {
         if is_pointwise(p) {
             return Some(channels(oy * w.stride_h, ox * w.stride_w));
         }
-        let mut places = row.chunks_exact_mut(group_in_c);
+        let mut places = row.chunks_exact_mut(group_in_c.max(1));
         for ky in 0..w.kernel_h {
             let iy = w.row(oy, ky);
             for kx in 0..w.kernel_w {
