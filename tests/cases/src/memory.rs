@@ -23,15 +23,15 @@ impl<'m> Memory<'m> {
         let given = free.len();
         let (_, free) = free
             .split_at_mut_checked(skip)
-            .ok_or(Fault::MemoryTooSmall {
+            .ok_or_else(|| Fault::MemoryTooSmall {
                 missing: skip - given,
             })?;
         let given = free.len();
-        let (slice, free) = free
-            .split_at_mut_checked(len)
-            .ok_or(Fault::MemoryTooSmall {
-                missing: len - given,
-            })?;
+        let (slice, free) =
+            free.split_at_mut_checked(len)
+                .ok_or_else(|| Fault::MemoryTooSmall {
+                    missing: len - given,
+                })?;
         self.free = free;
         Ok(slice)
     }
