@@ -24,7 +24,7 @@ mod error;
 mod find;
 mod memory;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -63,6 +63,9 @@ pub struct Board {
     pub sensor: Sensor,
     /// Where answers go.
     pub link: Link,
+    /// The data file that this was read from.
+    #[serde(skip)]
+    pub path: PathBuf,
 }
 
 /// Instruction sets that kernels exist for.
@@ -207,7 +210,7 @@ impl Board {
     /// - [`BoardError::Syntax`]: not TOML, an unknown key, a missing one
     /// - [`BoardError::Wrong`]: [`Board::check`] found something
     pub fn parse(text: &str, path: &Path) -> Result<Self, BoardError> {
-        let board: Self = toml::from_str(text).map_err(|e| BoardError::Syntax {
+        let mut board: Self = toml::from_str(text).map_err(|e| BoardError::Syntax {
             path: path.to_owned(),
             what: e.to_string().trim_end().to_owned(),
         })?;
@@ -215,6 +218,7 @@ impl Board {
             path: path.to_owned(),
             what,
         })?;
+        board.path = path.to_owned();
         Ok(board)
     }
 
