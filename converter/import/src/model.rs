@@ -148,6 +148,7 @@ fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outco
             .map(|tensor| (tensor.name.as_str(), tensor))
             .collect(),
         values: HashMap::new(),
+        left_out: HashMap::new(),
         notes: Vec::new(),
         names: HashMap::new(),
         folded_elements: 0,
@@ -293,6 +294,19 @@ pub(crate) fn input_shape(
     }
     element_count(&shape)?;
     Ok((ty, shape))
+}
+
+/// The names of a file's inputs, in order, without the stored tensors that old files list among them.
+///
+/// # Errors
+/// As [`import_onnx`].
+pub fn input_names(path: &Path) -> Result<Vec<String>, ImportError> {
+    let name = path.display().to_string();
+    let decoded = read(path)
+        .and_then(|bytes| decode(&bytes))
+        .map_err(|refusal| refusal.in_file(&name))?;
+    let graph = decoded.graph.unwrap_or_default();
+    Ok(real_inputs(&graph).map(|info| info.name.clone()).collect())
 }
 
 /// The model's inputs: those that are not stored tensors, which old files list as well.
@@ -446,6 +460,10 @@ fn order(file: &GraphProto) -> Outcome<Vec<usize>> {
 fn node<'a>(importer: &mut Importer<'a>, index: usize, node: &'a NodeProto) -> Outcome<()> {
     let before = importer.graph.tensors.len();
     let outputs = run_node(importer, node).map_err(|refusal| refusal.at(place_of(index, node)))?;
+    let unread = node.output.iter().skip(outputs.len());
+    importer
+        .left_out
+        .extend(unread.map(|name| (name.as_str(), node.op_type.as_str())));
     for (name, value) in node.output.iter().zip(outputs) {
         if name.is_empty() {
             continue;

@@ -37,6 +37,8 @@ pub(crate) struct Importer<'a> {
     pub(crate) folder: Option<&'a Path>,
     pub(crate) initializers: HashMap<&'a str, &'a TensorProto>,
     pub(crate) values: HashMap<String, Value>,
+    /// Outputs that are not computed, and the operators that would.
+    pub(crate) left_out: HashMap<&'a str, &'a str>,
     pub(crate) notes: Vec<String>,
     pub(crate) names: HashMap<String, usize>,
     pub(crate) folded_elements: usize,
@@ -47,6 +49,13 @@ impl Importer<'_> {
     pub(crate) fn lookup(&mut self, name: &str) -> Outcome<Value> {
         if let Some(value) = self.values.get(name) {
             return Ok(value.clone());
+        }
+        if let Some(operator) = self.left_out.get(name) {
+            return Err(Refusal::unsupported(format!(
+                "`{}` is a further output of `{}`, which is not computed; remove what reads it",
+                shown(name),
+                shown(operator)
+            )));
         }
         let Some(proto) = self.initializers.get(name) else {
             return Err(Refusal::malformed(format!(
@@ -91,13 +100,6 @@ impl<'a> Cx<'_, 'a> {
 
     pub(crate) fn opset(&self) -> i64 {
         self.importer.opset
-    }
-
-    pub(crate) fn note(&mut self, text: String) {
-        let name = shown(&self.name);
-        self.importer
-            .notes
-            .push(format!("`{}` ({name}): {text}", self.node.op_type));
     }
 
     /// An input that may be left out.

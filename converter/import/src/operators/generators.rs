@@ -97,9 +97,6 @@ pub(super) fn identity(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
 }
 
 pub(super) fn dropout(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    if cx.wants_output(1) {
-        cx.note("its mask is not computed".to_owned());
-    }
     if let Some(training) = cx.optional_constant(2, "the training mode")?
         && training.integer("the training mode")? != 0
     {

@@ -208,6 +208,16 @@ fn picture(
             )));
         }
     };
+    if coordinates == CoordinateMode::AlignCorners
+        && (0..rank).any(|axis| {
+            let exact = shape[axis] as f64 * f64::from(scale[axis]);
+            (exact - size[axis] as f64).abs() > 1e-3
+        })
+    {
+        return Err(Refusal::unsupported(format!(
+            "`align_corners` with scales {scale:?} makes a fraction of a pixel of shape {shape:?}, about which runtimes disagree; give sizes instead"
+        )));
+    }
     let op = Op::Resize {
         mode,
         coordinates,

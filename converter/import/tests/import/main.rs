@@ -1,0 +1,9 @@
+//! The importer against tract, against values worked out by hand, against real files, and against damage.
+
+mod damage;
+mod documentation;
+mod errors;
+mod file;
+mod models;
+mod operators;
+mod traps;
