@@ -130,14 +130,12 @@ pub(super) fn two_rows(
             Rows::Plain(_) => dot_2x2::<16>(x0, x1, w0, w1, acc),
             Rows::Interleaved(_) => dot_2x2::<64>(x0, x1, w0, w1, acc),
         };
-        if let Some(([s00, s01], [s10, s11])) =
-            rows.next().map(|(a, b)| (a, b)).and_then(|(a, b)| {
-                Some((
-                    <&mut [i32; 2]>::try_from(a).ok()?,
-                    <&mut [i32; 2]>::try_from(b).ok()?,
-                ))
-            })
-        {
+        if let Some(([s00, s01], [s10, s11])) = rows.next().and_then(|(a, b)| {
+            Some((
+                <&mut [i32; 2]>::try_from(a).ok()?,
+                <&mut [i32; 2]>::try_from(b).ok()?,
+            ))
+        }) {
             (*s00, *s01, *s10, *s11) = (a00, a01, a10, a11);
         }
     }
