@@ -5,6 +5,7 @@
 pub mod exec;
 mod graph;
 mod op;
+pub mod passes;
 pub mod random;
 mod shape;
 mod verify;
@@ -12,5 +13,6 @@ mod verify;
 pub use exec::{ExecError, Executor, View, eval};
 pub use graph::{Assembly, BorderType, Graph, Input, Node, Output, Tensor, TensorId};
 pub use op::{BinaryOp, CoordinateMode, NearestMode, Op, ResizeMode, UnaryOp, Window};
+pub use passes::{OptimizeError, Options, PassReport, optimize};
 pub use shape::{MAX_ELEMENTS, ShapeError, broadcast, is_permutation};
 pub use verify::GraphError;
