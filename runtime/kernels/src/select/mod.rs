@@ -6,8 +6,10 @@
 mod helium;
 mod x86;
 
-#[cfg(ocellus_isa = "helium")]
+#[cfg(any(ocellus_isa = "helium", target_arch = "x86_64"))]
 pub(crate) use helium::is_pointwise;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{TAPS_MAX, WINDOW_MAX, row_axis};
 
 use ocellus_format::{
     Isa,
