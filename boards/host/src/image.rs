@@ -97,7 +97,7 @@ pub struct Image {
 
 /// Builds the firmware for a board; `None` for the PC itself, whose firmware is part of this tool.
 ///
-/// The compiler is installed if it is missing. Outputs lie in `target/firmware/BOARD`; an image that is up to date costs a look at its sources.
+/// The compiler is installed if it is missing. Outputs lie below `target/firmware`; an image that is up to date costs a look at its sources.
 ///
 /// # Errors
 /// - [`BoardError::Setup`]: no compiler for the device
@@ -114,7 +114,12 @@ pub fn build_image(
         return Ok(None);
     };
     let toolchain = device_toolchain(host, triple, progress)?;
-    let folder = host.target.join("firmware").join(&board.name);
+    // Boards with an operating system share their image: it asks its machine what it can do.
+    let folder = host.target.join("firmware").join(if board.is_bare_metal() {
+        &board.name
+    } else {
+        &toolchain.triple
+    });
     fs::create_dir_all(&folder).map_err(BoardError::io(&folder))?;
     // Between a build and the copy of its output another process must not build another set of operators.
     let lock_path = folder.join("lock");
@@ -164,6 +169,10 @@ fn compile(
     {
         // A process asks its machine instead, so that one image serves every core.
         flags.extend(["-C".to_owned(), format!("target-cpu={cpu}")]);
+    }
+    if toolchain.triple.ends_with("-musl") {
+        // The target brings its start files and C library along; the PC's own `cc` does not know the machine.
+        flags.extend(["-C", "linker=rust-lld", "-C", "link-self-contained=yes"].map(str::to_owned));
     }
     let mut command = toolchain.command(host, "build", &flags);
     let package = if board.is_bare_metal() {

@@ -96,6 +96,14 @@ impl Step {
             }],
             Step::Verify => vec![Request::Verify],
             Step::Load => vec![Request::Load],
+            // One request all the same: the device says that the input is longer.
+            Step::Input { index, ref data } if data.is_empty() => {
+                vec![Request::SetInput {
+                    index,
+                    offset: 0,
+                    data: &[],
+                }]
+            }
             Step::Input { index, ref data } => (0_u32..)
                 .step_by(DATA_CHUNK_BYTES)
                 .zip(data.chunks(DATA_CHUNK_BYTES))
