@@ -8,6 +8,7 @@ use ocellus_format::{Isa, ops::DepthwiseConv2d};
 
 use super::Avx2;
 use super::block_avx2::store;
+use super::mul::sixteen;
 use super::requantize::{Scale8, Scales, all_high, finish16, load8};
 use super::simd::Simd;
 use crate::{ConvIo, reference, select};
@@ -20,6 +21,9 @@ const WINDOW_MAX: usize = select::WINDOW_MAX as usize;
 const PAIRS: usize = 512;
 /// Blocks that are packed at a time at most.
 const BLOCKS: usize = 64;
+
+/// Pairs of taps of the window of most networks.
+const PAIRS_3X3: usize = 5;
 
 /// Channels in the order of the lanes that interleaving makes: first those of the low halves, then those of the high halves.
 const ORDER: [usize; LANES] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
@@ -111,18 +115,19 @@ fn run(_: Avx2, p: &DepthwiseConv2d, packed: &Packed, x: &[i8], shifts: &[u8], y
     let narrow = (p.in_c as usize) < LANES;
     // SAFETY: the token proves AVX2.
     unsafe {
-        match (narrow, all_high(shifts)) {
-            (false, true) => pixels::<false, true>(p, packed, x, y),
-            (false, false) => pixels::<false, false>(p, packed, x, y),
-            (true, true) => pixels::<true, true>(p, packed, x, y),
-            (true, false) => pixels::<true, false>(p, packed, x, y),
+        match (narrow, all_high(shifts), packed.pairs) {
+            (false, true, PAIRS_3X3) => pixels::<false, true, PAIRS_3X3>(p, packed, x, y),
+            (false, true, _) => pixels::<false, true, 0>(p, packed, x, y),
+            (false, false, _) => pixels::<false, false, 0>(p, packed, x, y),
+            (true, true, _) => pixels::<true, true, 0>(p, packed, x, y),
+            (true, false, _) => pixels::<true, false, 0>(p, packed, x, y),
         }
     }
 }
 
-/// Every output pixel, with the channels of `packed`.
+/// Every output pixel, with the channels of `packed`. `FIXED` pairs of taps, or where that is 0, any count.
 #[target_feature(enable = "avx2")]
-fn pixels<const NARROW: bool, const HIGH: bool>(
+fn pixels<const NARROW: bool, const HIGH: bool, const FIXED: usize>(
     p: &DepthwiseConv2d,
     packed: &Packed,
     x: &[i8],
@@ -130,11 +135,14 @@ fn pixels<const NARROW: bool, const HIGH: bool>(
 ) {
     let w = &p.window;
     let channels = p.in_c as usize;
-    let first = packed.starts[0];
-    let reach = packed.starts[packed.blocks - 1] + LANES - first;
-    let padding = [p.zero_point_in; BLOCKS * LANES + LANES];
+    let starts = &packed.starts[..packed.blocks];
+    let first = starts[0];
+    let reach = channels.min(starts[packed.blocks - 1] + LANES) - first;
+    let padding = [p.zero_point_in; BLOCKS * LANES];
+    let padding = &padding[..reach];
     let window = w.kernel_h as usize * w.kernel_w as usize;
-    let mut taps: [&[i8]; WINDOW_MAX] = [&[]; WINDOW_MAX];
+    // A tap without weights, where their count is odd, reads the padding.
+    let mut taps = [padding.as_ptr(); WINDOW_MAX];
     let taps = &mut taps[..window.next_multiple_of(2)];
     for (oy, line) in (0..w.out_h).zip(y.chunks_exact_mut(w.out_w as usize * channels)) {
         for (ox, y) in (0..w.out_w).zip(line.chunks_exact_mut(channels)) {
@@ -142,49 +150,58 @@ fn pixels<const NARROW: bool, const HIGH: bool>(
             for ky in 0..w.kernel_h {
                 let row = w.row(oy, ky).map(|iy| iy as usize * w.in_w as usize);
                 for (kx, place) in (0..w.kernel_w).zip(&mut places) {
-                    *place = match (row, w.column(ox, kx)) {
+                    let tap = match (row, w.column(ox, kx)) {
                         (Some(row), Some(ix)) => {
                             let at = (row + ix as usize) * channels + first;
-                            // Fewer channels than lanes: the last pixel ends before a vector does.
-                            &x[at..x.len().min(at + reach)]
+                            &x[at..at + reach]
                         }
-                        _ => &padding[..reach],
+                        _ => padding,
                     };
+                    *place = tap.as_ptr();
                 }
             }
-            if let Some(last) = places.next() {
-                // Its weights are zero.
-                *last = &padding[..reach];
-            }
+            let y = &mut y[first..first + reach];
             let blocks = packed.weights.chunks_exact(packed.pairs);
-            for ((weights, scales), &start) in blocks
-                .zip(&packed.scales)
-                .zip(&packed.starts[..packed.blocks])
-            {
-                let out = block::<NARROW, HIGH>(taps, weights, scales, start - first, p);
-                let end = channels.min(start + LANES);
-                store(out, &mut y[start..end]);
+            for ((weights, scales), start) in blocks.zip(&packed.scales).zip(starts) {
+                let at = start - first;
+                let end = reach.min(at + LANES);
+                // SAFETY: each tap points to `reach` values, and `end <= reach`; without `NARROW` a tensor has at least as many channels as a
+                // block has lanes, every block is full and `end - at` is their count.
+                let out =
+                    unsafe { block::<NARROW, HIGH, FIXED>(taps, weights, scales, at..end, p) };
+                store(out, &mut y[at..end]);
             }
         }
     }
 }
 
-/// Sixteen outputs of one pixel, `at` channels behind where the taps begin.
+/// Sixteen outputs of one pixel; those behind `some` are nobody's.
+///
+/// # Safety
+/// Every tap points to `some.end` values. Without `NARROW`, `some` has sixteen.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn block<const NARROW: bool, const HIGH: bool>(
-    taps: &[&[i8]],
+unsafe fn block<const NARROW: bool, const HIGH: bool, const FIXED: usize>(
+    taps: &[*const i8],
     weights: &[Pair],
     scales: &Scales<LANES>,
-    at: usize,
+    some: core::ops::Range<usize>,
     p: &DepthwiseConv2d,
 ) -> __m128i {
+    let words = |tap: *const i8| {
+        if NARROW {
+            // SAFETY: the caller says so.
+            let values = unsafe { core::slice::from_raw_parts(tap.add(some.start), some.len()) };
+            return _mm256_cvtepi8_epi16(sixteen(values));
+        }
+        // SAFETY: the caller says so.
+        _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(tap.add(some.start).cast()) })
+    };
     let mut low = load8(&scales.bias);
     let mut high = load8(&scales.bias[8..]);
     let (taps, _) = taps.as_chunks::<2>();
-    for ([a, b], weights) in taps.iter().zip(weights) {
-        let a = words::<NARROW>(a, at);
-        let b = words::<NARROW>(b, at);
+    let mut add = |&[a, b]: &[*const i8; 2], weights: &Pair| {
+        let (a, b) = (words(a), words(b));
         let weights = weights.as_ptr().cast::<__m256i>();
         // SAFETY: a pair of weights is 32 words, two vectors.
         let (w_low, w_high) = unsafe {
@@ -195,29 +212,21 @@ fn block<const NARROW: bool, const HIGH: bool>(
         };
         low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), w_low));
         high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), w_high));
+    };
+    match (taps.first_chunk::<FIXED>(), weights.first_chunk::<FIXED>()) {
+        // A count that the compiler knows: no loop.
+        (Some(taps), Some(weights)) if FIXED > 0 => {
+            for (taps, weights) in taps.iter().zip(weights) {
+                add(taps, weights);
+            }
+        }
+        _ => {
+            for (taps, weights) in taps.iter().zip(weights) {
+                add(taps, weights);
+            }
+        }
     }
     let low = Scale8::load(scales, 0).apply::<HIGH>(low);
     let high = Scale8::load(scales, 8).apply::<HIGH>(high);
     finish16(low, high, p.output)
-}
-
-/// Sixteen values from `at` on, as words. `NARROW`: those that are missing become zeros.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn words<const NARROW: bool>(tap: &[i8], at: usize) -> __m256i {
-    let mut short = [0_i8; LANES];
-    let tap = tap.get(at..).unwrap_or(&[]);
-    let values = match tap.first_chunk::<LANES>() {
-        Some(values) => values,
-        None => {
-            if NARROW {
-                for (to, &from) in short.iter_mut().zip(tap) {
-                    *to = from;
-                }
-            }
-            &short
-        }
-    };
-    // SAFETY: the reference is to sixteen bytes.
-    _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(values.as_ptr().cast()) })
 }

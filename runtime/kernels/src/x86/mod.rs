@@ -20,6 +20,8 @@ mod product;
 mod requantize;
 mod resize_bilinear;
 mod simd;
+#[cfg(test)]
+mod tests;
 mod transpose_conv_2d;
 
 use ocellus_format::{Isa, ops};
