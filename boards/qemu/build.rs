@@ -15,12 +15,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-env-changed=OCELLUS_BOARD");
     println!("cargo:rerun-if-env-changed=OCELLUS_OPERATORS");
     println!("cargo:rerun-if-changed=build.rs");
-    let file = PathBuf::from(env::var("OCELLUS_BOARD").map_err(|_| "OCELLUS_BOARD must name a board data file")?);
-    let operators = env::var("OCELLUS_OPERATORS").map_err(|_| "OCELLUS_OPERATORS must list operators, or say `all`")?;
+    let file = PathBuf::from(
+        env::var("OCELLUS_BOARD").map_err(|_| "OCELLUS_BOARD must name a board data file")?,
+    );
+    let operators = env::var("OCELLUS_OPERATORS")
+        .map_err(|_| "OCELLUS_OPERATORS must list operators, or say `all`")?;
     println!("cargo:rerun-if-changed={}", file.display());
     let board = Board::load(&file)?;
     if !board.is_bare_metal() {
-        return Err(format!("{} has no memory regions: it is no bare-metal board", board.name).into());
+        return Err(format!(
+            "{} has no memory regions: it is no bare-metal board",
+            board.name
+        )
+        .into());
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let script = out.join("link.x");
@@ -36,8 +43,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The slot of a role that has exactly one: address and size.
 fn only(board: &Board, role: Role) -> Result<(u64, u64), String> {
-    let (slot, _) = board.slots_of(role).next().ok_or_else(|| format!("{}: no slot of role {role}", board.name))?;
-    let origin = board.origin(slot).ok_or_else(|| format!("{}: slot {role} has no address", board.name))?;
+    let (slot, _) = board
+        .slots_of(role)
+        .next()
+        .ok_or_else(|| format!("{}: no slot of role {role}", board.name))?;
+    let origin = board
+        .origin(slot)
+        .ok_or_else(|| format!("{}: slot {role} has no address", board.name))?;
     Ok((origin, slot.size_bytes))
 }
 
@@ -88,13 +100,29 @@ SECTIONS {{
 
 /// `slots.rs`: the board's name and its memories.
 fn slots(board: &Board) -> Result<String, Box<dyn Error>> {
-    let mut text = format!("/// The board's name.\nconst NAME: &str = {:?};\n", board.name);
-    for (role, name) in [(Role::Model, "MODELS"), (Role::Arena, "ARENAS"), (Role::Frames, "FRAMES")] {
+    let mut text = format!(
+        "/// The board's name.\nconst NAME: &str = {:?};\n",
+        board.name
+    );
+    for (role, name) in [
+        (Role::Model, "MODELS"),
+        (Role::Arena, "ARENAS"),
+        (Role::Frames, "FRAMES"),
+    ] {
         let count = board.slots_of(role).count();
-        writeln!(text, "/// Slots of role {role}.\nconst {name}: [Slot; {count}] = [")?;
+        writeln!(
+            text,
+            "/// Slots of role {role}.\nconst {name}: [Slot; {count}] = ["
+        )?;
         for (slot, region) in board.slots_of(role) {
-            let origin = board.origin(slot).ok_or_else(|| format!("slot {role} has no address"))?;
-            writeln!(text, "    Slot {{ region: {:?}, origin: {origin:#x}, len: {:#x} }},", region.name, slot.size_bytes)?;
+            let origin = board
+                .origin(slot)
+                .ok_or_else(|| format!("slot {role} has no address"))?;
+            writeln!(
+                text,
+                "    Slot {{ region: {:?}, origin: {origin:#x}, len: {:#x} }},",
+                region.name, slot.size_bytes
+            )?;
         }
         writeln!(text, "];")?;
     }
@@ -103,7 +131,12 @@ fn slots(board: &Board) -> Result<String, Box<dyn Error>> {
 
 /// `operators.rs`: the table that keeps an image free of kernels that no model of its set needs.
 fn operator_table(list: &str) -> Result<String, Box<dyn Error>> {
-    let plain = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    let plain = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
     if list == "all" {
         return Ok("ocellus::OpTable::ALL".into());
     }
@@ -115,4 +148,3 @@ fn operator_table(list: &str) -> Result<String, Box<dyn Error>> {
     }
     Ok(format!("ocellus::op_table![{}]", names.join(", ")))
 }
-

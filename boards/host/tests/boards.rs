@@ -172,7 +172,7 @@ fn answers_like_the_definition(name: &str) {
     }
 }
 
-/// A model that negates an 8 by 8 picture; its values are the scores.
+/// A model that negates an 8 by 8 picture; its values are the scores. Its arena is larger than any on-chip memory.
 fn negative() -> Vec<u8> {
     let q = QParams {
         scale: 1.0,
@@ -184,7 +184,7 @@ fn negative() -> Vec<u8> {
         .constant("table", &[256], None, &table)
         .expect("table");
     let x = writer.activation("x", &[8, 8, 3], q, 0).expect("x");
-    let y = writer.activation("y", &[8, 8, 3], q, 192).expect("y");
+    let y = writer.activation("y", &[8, 8, 3], q, 4 << 20).expect("y");
     writer
         .operator(
             "negate",
@@ -232,9 +232,9 @@ fn negative() -> Vec<u8> {
 fn sees_like_the_pc(name: &str) {
     let (host, board, image) = prepare(name, &OperatorSet::All, Variant::Plain);
     let mut job = Job::new(negative());
-    let (width_px, height_px) = (61, 47);
+    let (width_px, height_px) = (1280, 926);
     let pixels = (0..u32::from(width_px) * u32::from(height_px) * 2)
-        .map(|i| (i * i >> 3) as u8)
+        .map(|i| (i.wrapping_mul(i) >> 3) as u8)
         .collect();
     job.frames = vec![Frame {
         width_px,
@@ -254,15 +254,21 @@ fn sees_like_the_pc(name: &str) {
     };
     let here = ask(&host, &Board::find("host").expect("this PC"), None);
     let there = ask(&host, &board, image.as_ref());
+    let external = ["heap", "PSRAM", "DDR"];
+    let loaded = &there[0];
+    assert!(
+        matches!(loaded, Answer::Loaded { region, .. } if external.contains(&region.as_str())),
+        "{loaded:?}"
+    );
     let captured = &there[1];
     assert!(
         matches!(
             captured,
             Answer::Captured {
-                width_px: 61,
-                height_px: 47,
-                ..
-            }
+                width_px: 1280,
+                height_px: 926,
+                region,
+            } if external.contains(&region.as_str())
         ),
         "{captured:?}"
     );

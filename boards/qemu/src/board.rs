@@ -1,7 +1,8 @@
 //! The emulated board: memories from its data file, link and camera over semihosting.
 
 use ocellus_board_api::{
-    Board, Camera, CameraError, FrameInfo, Link, LinkError, MAX_SLOTS, Memory, MemorySlots, ModelSlots, NoClock, Parts,
+    Board, Camera, CameraError, FrameInfo, Link, LinkError, MAX_SLOTS, Memory, MemorySlots,
+    ModelSlots, NoClock, Parts,
 };
 use ocellus_kernels::{DEVICE, Device};
 
@@ -30,7 +31,11 @@ impl Link for Files {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
-        if self.responses.write_all(bytes) { Ok(()) } else { Err(LinkError::Device) }
+        if self.responses.write_all(bytes) {
+            Ok(())
+        } else {
+            Err(LinkError::Device)
+        }
     }
 }
 
@@ -60,10 +65,16 @@ impl Camera for FileCamera {
     fn capture(&mut self, buffer: &mut [u8]) -> Result<FrameInfo, CameraError> {
         let info = self.next_frame()?;
         let needed_bytes = info.len_bytes().ok_or(CameraError::Damaged)?;
-        let buffer = buffer.get_mut(..needed_bytes as usize).ok_or(CameraError::BufferTooSmall { needed_bytes })?;
+        let buffer = buffer
+            .get_mut(..needed_bytes as usize)
+            .ok_or(CameraError::BufferTooSmall { needed_bytes })?;
         let file = self.frames.ok_or(CameraError::Absent)?;
         self.next = None;
-        if file.read_exact(buffer) { Ok(info) } else { Err(CameraError::Damaged) }
+        if file.read_exact(buffer) {
+            Ok(info)
+        } else {
+            Err(CameraError::Damaged)
+        }
     }
 }
 
@@ -83,7 +94,9 @@ impl Emulated {
     /// # Safety
     /// Called once: it hands out the memories of the board.
     pub(crate) unsafe fn open(command_line: &mut [u8]) -> Option<Emulated> {
-        let mut paths = command_line.split(|&b| b == b' ' || b == 0).filter(|path| !path.is_empty());
+        let mut paths = command_line
+            .split(|&b| b == b' ' || b == 0)
+            .filter(|path| !path.is_empty());
         let mut path = [0; 256];
         let mut open = |mode| File::open(terminated(paths.next()?, &mut path)?, mode);
         let requests = open(Mode::Read)?;
@@ -93,7 +106,10 @@ impl Emulated {
         // the linker script uses none of these.
         let (arenas, frame_slots) = unsafe { (lend(&ARENAS), lend(&FRAMES)) };
         Some(Emulated {
-            link: Files { requests, responses },
+            link: Files {
+                requests,
+                responses,
+            },
             camera: FileCamera { frames, next: None },
             clock: NoClock,
             arenas,
@@ -119,7 +135,10 @@ unsafe fn lend(slots: &[Slot]) -> MemorySlots<'static> {
         let start = core::ptr::with_exposed_provenance_mut(slot.origin);
         // SAFETY: the caller's promise.
         let bytes = unsafe { core::slice::from_raw_parts_mut(start, slot.len) };
-        *memory = Some(Memory { region: slot.region, bytes });
+        *memory = Some(Memory {
+            region: slot.region,
+            bytes,
+        });
     }
     memories
 }
@@ -128,7 +147,10 @@ unsafe fn lend(slots: &[Slot]) -> MemorySlots<'static> {
 fn reborrow<'b>(memories: &'b mut MemorySlots<'static>) -> MemorySlots<'b> {
     let mut lent = [const { None }; MAX_SLOTS];
     for (to, from) in lent.iter_mut().zip(memories) {
-        *to = from.as_mut().map(|memory| Memory { region: memory.region, bytes: &mut *memory.bytes });
+        *to = from.as_mut().map(|memory| Memory {
+            region: memory.region,
+            bytes: &mut *memory.bytes,
+        });
     }
     lent
 }

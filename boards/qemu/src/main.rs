@@ -28,7 +28,9 @@ extern "C" fn main() -> ! {
     let command_line = semihosting::command_line(&mut buffer).unwrap_or_default();
     // SAFETY: reset calls `main` once.
     let Some(mut board) = (unsafe { board::Emulated::open(command_line) }) else {
-        semihosting::say(b"the command line must name a file of requests and one for responses\n\0");
+        semihosting::say(
+            b"the command line must name a file of requests and one for responses\n\0",
+        );
         semihosting::exit(exit_code::NO_LINK);
     };
     let operators = include!(concat!(env!("OUT_DIR"), "/operators.rs"));

@@ -39,13 +39,23 @@ impl File {
     /// Opens a file. `path` ends in a zero byte.
     pub(crate) fn open(path: &[u8], mode: Mode) -> Option<File> {
         let len = path.split_last().filter(|(last, _)| **last == 0)?.1.len();
-        let handle = call(op::OPEN, &mut [path.as_ptr().addr() as u32, mode as u32, len as u32]);
+        let handle = call(
+            op::OPEN,
+            &mut [path.as_ptr().addr() as u32, mode as u32, len as u32],
+        );
         (handle != u32::MAX).then_some(File(handle))
     }
 
     /// Reads up to `buffer`'s length; 0 at the end.
     pub(crate) fn read(self, buffer: &mut [u8]) -> Option<usize> {
-        let missing = call(op::READ, &mut [self.0, buffer.as_mut_ptr().expose_provenance() as u32, buffer.len() as u32]);
+        let missing = call(
+            op::READ,
+            &mut [
+                self.0,
+                buffer.as_mut_ptr().expose_provenance() as u32,
+                buffer.len() as u32,
+            ],
+        );
         buffer.len().checked_sub(missing as usize)
     }
 
@@ -63,13 +73,23 @@ impl File {
 
     /// Writes all of `bytes`.
     pub(crate) fn write_all(self, bytes: &[u8]) -> bool {
-        call(op::WRITE, &mut [self.0, bytes.as_ptr().expose_provenance() as u32, bytes.len() as u32]) == 0
+        call(
+            op::WRITE,
+            &mut [
+                self.0,
+                bytes.as_ptr().expose_provenance() as u32,
+                bytes.len() as u32,
+            ],
+        ) == 0
     }
 }
 
 /// The command line, without a zero at its end; `None` where it does not fit.
 pub(crate) fn command_line(buffer: &mut [u8]) -> Option<&mut [u8]> {
-    let mut block = [buffer.as_mut_ptr().expose_provenance() as u32, buffer.len() as u32];
+    let mut block = [
+        buffer.as_mut_ptr().expose_provenance() as u32,
+        buffer.len() as u32,
+    ];
     if call(op::GET_CMDLINE, &mut block) != 0 {
         return None;
     }

@@ -115,7 +115,9 @@ pub(crate) fn memory_use() -> MemoryUse {
         }
         at += 4;
     }
-    let statics = (&raw const __bss_end).addr().saturating_sub((&raw const __data_start).addr());
+    let statics = (&raw const __bss_end)
+        .addr()
+        .saturating_sub((&raw const __data_start).addr());
     MemoryUse {
         stack_bytes: Some(top.saturating_sub(low) as u32),
         stack_used_bytes: Some(top.saturating_sub(at) as u32),
@@ -133,12 +135,18 @@ extern "C" fn report_fault(exception: u32, frame: usize) -> ! {
     let low = (&raw const __stack_low).addr();
     let top = (&raw const __stack_top).addr();
     // A frame outside the stack is none: reading it would fault again.
-    let pc_at = if frame >= low && frame < top.saturating_sub(FRAME_PC + 4) { Some(frame + FRAME_PC) } else { None };
+    let pc_at = if frame >= low && frame < top.saturating_sub(FRAME_PC + 4) {
+        Some(frame + FRAME_PC)
+    } else {
+        None
+    };
     semihosting::say(b"fault: exception \0");
     say_hex(exception);
     semihosting::say(b" at \0");
     // SAFETY: aligned and inside the stack, as just shown.
-    say_hex(pc_at.map_or(u32::MAX, |at| unsafe { core::ptr::with_exposed_provenance::<u32>(at).read_volatile() }));
+    say_hex(pc_at.map_or(u32::MAX, |at| unsafe {
+        core::ptr::with_exposed_provenance::<u32>(at).read_volatile()
+    }));
     semihosting::say(b", CFSR \0");
     // SAFETY: a register that every Armv7-M and Armv8-M core with this vector table has.
     say_hex(unsafe { core::ptr::with_exposed_provenance::<u32>(CFSR).read_volatile() });
@@ -153,7 +161,11 @@ fn say_hex(value: u32) {
     let mut text = *b"00000000\0";
     for (digit, shift) in text.iter_mut().zip((0..8).rev().map(|n| n * 4)) {
         let nibble = ((value >> shift) & 15) as u8;
-        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        *digit = if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'a' + nibble - 10
+        };
     }
     semihosting::say(&text);
 }
