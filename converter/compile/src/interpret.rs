@@ -259,4 +259,30 @@ impl Interpreter {
             })
             .collect()
     }
+
+    /// The outputs as the source's user knows them, in the device's integers. An output joined from parts keeps each part's own scale.
+    pub fn assemble_quantized(&self, outcome: &Outcome) -> Vec<Vec<i8>> {
+        let parts: Vec<(Vec<u32>, Vec<i8>)> = outcome
+            .outputs
+            .iter()
+            .map(|tensor| {
+                (
+                    tensor.shape.iter().map(|&size| size as u32).collect(),
+                    tensor.values.clone(),
+                )
+            })
+            .collect();
+        let outputs = self.info.outputs.iter();
+        outputs
+            .map(|output| {
+                let values = output.assembly.evaluate(&parts);
+                values.map(|(_, values)| values).unwrap_or_default()
+            })
+            .collect()
+    }
+
+    /// Scale and zero point of an input.
+    pub fn input_qparams(&self, position: usize) -> Option<QParams> {
+        self.inputs.get(position).map(|&(_, qparams)| qparams)
+    }
 }
