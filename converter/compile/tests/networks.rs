@@ -2,24 +2,53 @@
 
 use ocellus_compile::budget::{self, OverBudget, Region};
 use ocellus_compile::interpret::{InterpretError, Interpreter, Taps};
-use ocellus_compile::{Calibration, Compiled, Method, Options, Provenance, Sample, Target, compile};
+use ocellus_compile::{
+    Calibration, Compiled, Method, Options, Provenance, Sample, Target, compile,
+};
 use ocellus_format::{CalibrationData, Isa};
 use ocellus_ir::random::Random;
-use ocellus_ir::{Assembly, BinaryOp, BorderType, Executor, Graph, Op, Output, TensorId, UnaryOp, Window};
+use ocellus_ir::{
+    Assembly, BinaryOp, BorderType, Executor, Graph, Op, Output, TensorId, UnaryOp, Window,
+};
 use ocellus_kernels::Reference;
 
 fn window(stride: usize, pad: usize) -> Window {
-    Window { stride: [stride; 2], dilation: [1; 2], pad_before: [pad; 2], pad_after: [pad; 2] }
+    Window {
+        stride: [stride; 2],
+        dilation: [1; 2],
+        pad_before: [pad; 2],
+        pad_after: [pad; 2],
+    }
 }
 
-fn conv(g: &mut Graph, name: &str, x: TensorId, out_c: usize, kernel: usize, stride: usize, relu: bool, r: &mut Random) -> TensorId {
+fn conv(
+    g: &mut Graph,
+    name: &str,
+    x: TensorId,
+    [out_c, kernel, stride]: [usize; 3],
+    relu: bool,
+    r: &mut Random,
+) -> TensorId {
     let in_c = *g.tensor(x).shape.last().unwrap();
     let shape = vec![out_c, kernel, kernel, in_c];
     let gain = (3.0 / (kernel * kernel * in_c) as f32).sqrt();
-    let weights: Vec<f32> = r.values(shape.iter().product()).into_iter().map(|w| w * gain).collect();
+    let weights: Vec<f32> = r
+        .values(shape.iter().product())
+        .into_iter()
+        .map(|w| w * gain)
+        .collect();
     let w = g.add_constant(format!("{name}.w"), shape, weights);
     let b = g.add_constant(format!("{name}.b"), vec![out_c], r.values(out_c));
-    let y = g.add_node(name, Op::Conv2d { window: window(stride, kernel / 2), groups: 1 }, &[x, w, b]).unwrap();
+    let y = g
+        .add_node(
+            name,
+            Op::Conv2d {
+                window: window(stride, kernel / 2),
+                groups: 1,
+            },
+            &[x, w, b],
+        )
+        .unwrap();
     if relu {
         g.nodes.last_mut().unwrap().clamp = Some((0.0, f32::INFINITY));
     }
@@ -31,20 +60,45 @@ fn network() -> Graph {
     let r = &mut Random::new(5);
     let mut g = Graph::default();
     let x = g.add_input("pixels", vec![1, 16, 16, 3], BorderType::U8);
-    let x = g.add_node("normalize", Op::Unary(UnaryOp::Affine { scale: 1.0 / 128.0, offset: -1.0 }), &[x]).unwrap();
-    let stem = conv(&mut g, "stem", x, 8, 3, 1, true, r);
-    let a = conv(&mut g, "a", stem, 8, 3, 1, true, r);
-    let b = conv(&mut g, "b", a, 8, 3, 1, false, r);
-    let sum = g.add_node("sum", Op::Binary(BinaryOp::Add), &[stem, b]).unwrap();
-    let pooled = g.add_node("pool", Op::MaxPool2d { kernel: [2, 2], window: window(2, 0) }, &[sum]).unwrap();
-    let scores = conv(&mut g, "scores", pooled, 4, 1, 1, false, r);
-    let scores = g.add_node("probability", Op::Unary(UnaryOp::Sigmoid), &[scores]).unwrap();
-    let boxes = conv(&mut g, "boxes", pooled, 6, 1, 1, false, r);
+    let x = g
+        .add_node(
+            "normalize",
+            Op::Unary(UnaryOp::Affine {
+                scale: 1.0 / 128.0,
+                offset: -1.0,
+            }),
+            &[x],
+        )
+        .unwrap();
+    let stem = conv(&mut g, "stem", x, [8, 3, 1], true, r);
+    let a = conv(&mut g, "a", stem, [8, 3, 1], true, r);
+    let b = conv(&mut g, "b", a, [8, 3, 1], false, r);
+    let sum = g
+        .add_node("sum", Op::Binary(BinaryOp::Add), &[stem, b])
+        .unwrap();
+    let pooled = g
+        .add_node(
+            "pool",
+            Op::MaxPool2d {
+                kernel: [2, 2],
+                window: window(2, 0),
+            },
+            &[sum],
+        )
+        .unwrap();
+    let scores = conv(&mut g, "scores", pooled, [4, 1, 1], false, r);
+    let scores = g
+        .add_node("probability", Op::Unary(UnaryOp::Sigmoid), &[scores])
+        .unwrap();
+    let boxes = conv(&mut g, "boxes", pooled, [6, 1, 1], false, r);
     g.outputs.push(Output {
         name: "detections".into(),
         shape: vec![1, 10, 8, 8],
         assembly: Assembly::Transpose(
-            Box::new(Assembly::Concat(vec![Assembly::Tensor(scores), Assembly::Tensor(boxes)], 3)),
+            Box::new(Assembly::Concat(
+                vec![Assembly::Tensor(scores), Assembly::Tensor(boxes)],
+                3,
+            )),
             vec![0, 3, 1, 2],
         ),
         border: BorderType::F32,
@@ -66,8 +120,21 @@ fn samples(count: usize) -> Vec<Sample> {
 
 fn compiled(graph: &Graph, target: Target) -> Compiled {
     let calibration = Calibration::collect(graph, samples(8), Method::MinMax, |_| {}).unwrap();
-    let provenance = Provenance { source_name: "network.onnx".into(), ..Provenance::default() };
-    compile(graph, &calibration, &Options { target, provenance, ..Options::default() }, None).unwrap()
+    let provenance = Provenance {
+        source_name: "network.onnx".into(),
+        ..Provenance::default()
+    };
+    compile(
+        graph,
+        &calibration,
+        &Options {
+            target,
+            provenance,
+            ..Options::default()
+        },
+        None,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -78,9 +145,19 @@ fn a_network_is_close_to_float_and_outputs_are_assembled() {
     let (mut signal, mut noise) = (vec![0f64; 2], vec![0f64; 2]);
     for sample in samples(8) {
         let float = executor.run(&[&sample.inputs[0]], &mut |_, _| {}).unwrap();
-        let outcome = interpreter.run(Reference, &[interpreter.quantize_input(0, &sample.inputs[0])], Taps::None).unwrap();
-        for (index, (name, shape, values)) in interpreter.assemble(&outcome).into_iter().enumerate() {
-            assert_eq!((&name, &shape), (&graph.outputs[index].name, &graph.outputs[index].shape));
+        let outcome = interpreter
+            .run(
+                Reference,
+                &[interpreter.quantize_input(0, &sample.inputs[0])],
+                Taps::None,
+            )
+            .unwrap();
+        for (index, (name, shape, values)) in interpreter.assemble(&outcome).into_iter().enumerate()
+        {
+            assert_eq!(
+                (&name, &shape),
+                (&graph.outputs[index].name, &graph.outputs[index].shape)
+            );
             for (got, want) in values.iter().zip(&float[index]) {
                 signal[index] += f64::from(*want).powi(2);
                 noise[index] += f64::from(got - want).powi(2);
@@ -105,15 +182,33 @@ fn bytes_of_a_picture_are_the_input_as_they_are() {
 #[test]
 fn the_plan_uses_memory_in_place_and_reaches_its_bound() {
     let report = compiled(&network(), Target::Portable).report;
-    let layer = |name: &str| report.layers.iter().find(|layer| layer.name == name).unwrap();
+    let layer = |name: &str| {
+        report
+            .layers
+            .iter()
+            .find(|layer| layer.name == name)
+            .unwrap()
+    };
     assert!(layer("sum").in_place && layer("probability").in_place);
-    // Three pictures of 16x16x8 are alive while `a` runs: what it reads, what it writes; the block's input is what it reads.
-    assert_eq!(layer("a").live_bytes - layer("a").scratch_bytes, 2 * 16 * 16 * 8);
-    assert_eq!(layer("b").live_bytes - layer("b").scratch_bytes, 3 * 16 * 16 * 8);
+    // While `b` runs, the input of the block waits for the sum.
+    assert_eq!(
+        layer("a").live_bytes - layer("a").scratch_bytes,
+        2 * 16 * 16 * 8
+    );
+    assert_eq!(
+        layer("b").live_bytes - layer("b").scratch_bytes,
+        3 * 16 * 16 * 8
+    );
     assert_eq!(report.arena_bytes, report.arena_lower_bound_bytes);
-    assert_eq!(report.macs, (16 * 16 * (27 * 8 + 2 * 72 * 8) + 8 * 8 * 8 * 10) as u64);
+    assert_eq!(
+        report.macs,
+        (16 * 16 * (27 * 8 + 2 * 72 * 8) + 8 * 8 * 8 * 10) as u64
+    );
     let reshaped = compiled(&network(), Target::Isa(Isa::Reference)).report;
-    assert!(reshaped.arena_bytes <= report.arena_bytes && reshaped.layers.iter().all(|layer| layer.scratch_bytes == 0));
+    assert!(
+        reshaped.arena_bytes <= report.arena_bytes
+            && reshaped.layers.iter().all(|layer| layer.scratch_bytes == 0)
+    );
 }
 
 #[test]
@@ -122,17 +217,24 @@ fn the_file_records_what_it_was_calibrated_with() {
     let interpreter = Interpreter::new(&compiled(&graph, Target::Portable).bytes).unwrap();
     let info = interpreter.info();
     assert_eq!(info.calibration.method, "min-max");
-    let CalibrationData::Samples(hashes) = &info.calibration.data else { panic!("{:?}", info.calibration.data) };
+    let CalibrationData::Samples(hashes) = &info.calibration.data else {
+        panic!("{:?}", info.calibration.data)
+    };
     assert_eq!(hashes.len(), 8);
     assert!(hashes.is_sorted() && hashes.contains(&[0x5a; 32]));
     assert_eq!(info.source_name, "network.onnx");
-    assert_eq!(info.layer_names.len(), 8);
+    assert_eq!(info.layer_names.len(), 9);
 
-    let calibration = Calibration::collect(&graph, samples(1), Method::MinMax, |_| {}).unwrap().synthetic(7);
+    let calibration = Calibration::collect(&graph, samples(1), Method::MinMax, |_| {})
+        .unwrap()
+        .synthetic(7);
     let noise = compile(&graph, &calibration, &Options::default(), None).unwrap();
     assert!(noise.report.notes.iter().any(|note| note.contains("noise")));
     let interpreter = Interpreter::new(&noise.bytes).unwrap();
-    assert_eq!(interpreter.info().calibration.data, CalibrationData::Synthetic(7));
+    assert_eq!(
+        interpreter.info().calibration.data,
+        CalibrationData::Synthetic(7)
+    );
 }
 
 #[test]
@@ -140,15 +242,42 @@ fn every_tensor_can_be_tapped() {
     let graph = network();
     let interpreter = Interpreter::new(&compiled(&graph, Target::Portable).bytes).unwrap();
     let input = interpreter.quantize_input(0, &samples(1)[0].inputs[0]);
-    let all = interpreter.run(Reference, &[input.clone()], Taps::All).unwrap();
-    assert_eq!(all.taps.len(), 8);
-    let one = interpreter.run(Reference, &[input.clone()], Taps::Named(&["sum"])).unwrap();
+    let all = interpreter
+        .run(Reference, std::slice::from_ref(&input), Taps::All)
+        .unwrap();
+    assert_eq!(all.taps.len(), 9);
+    let one = interpreter
+        .run(
+            Reference,
+            std::slice::from_ref(&input),
+            Taps::Named(&["sum"]),
+        )
+        .unwrap();
     assert_eq!(one.taps.keys().collect::<Vec<_>>(), ["sum"]);
     assert_eq!(one.taps["sum"], all.taps["sum"]);
-    assert_eq!(one.outputs, interpreter.run(Reference, &[input], Taps::None).unwrap().outputs);
+    assert_eq!(
+        one.outputs,
+        interpreter
+            .run(Reference, std::slice::from_ref(&input), Taps::None)
+            .unwrap()
+            .outputs
+    );
     let short = interpreter.run(Reference, &[vec![0; 5]], Taps::None);
-    assert_eq!(short, Err(InterpretError::InputLength { position: 0, expected: 768, actual: 5 }));
-    assert!(matches!(interpreter.run(Reference, &[], Taps::None), Err(InterpretError::InputCount { expected: 1, actual: 0 })));
+    assert_eq!(
+        short,
+        Err(InterpretError::InputLength {
+            position: 0,
+            expected: 768,
+            actual: 5
+        })
+    );
+    assert!(matches!(
+        interpreter.run(Reference, &[], Taps::None),
+        Err(InterpretError::InputCount {
+            expected: 1,
+            actual: 0
+        })
+    ));
 }
 
 #[test]
@@ -160,7 +289,13 @@ fn copies_share_a_scale_and_rescales_are_few() {
     assert_eq!(params("sum"), params("pool"));
     assert_eq!(params("probability").scale, 1.0 / 256.0);
     assert_eq!(params("stem").zero_point, -128);
-    assert!(compiled.report.notes.iter().all(|note| !note.contains("changes of scale")));
+    assert!(
+        compiled
+            .report
+            .notes
+            .iter()
+            .all(|note| !note.contains("changes of scale"))
+    );
 }
 
 #[test]
@@ -168,43 +303,97 @@ fn a_concatenation_rescales_only_what_others_need_finely() {
     let mut g = Graph::default();
     let x = g.add_input("x", vec![1, 4, 4, 2], BorderType::F32);
     let affine = |g: &mut Graph, name: &str, scale| {
-        g.add_node(name, Op::Unary(UnaryOp::Affine { scale, offset: 0.0 }), &[x]).unwrap()
+        g.add_node(
+            name,
+            Op::Unary(UnaryOp::Affine { scale, offset: 0.0 }),
+            &[x],
+        )
+        .unwrap()
     };
     let wide = affine(&mut g, "wide", 8.0);
     let only_here = affine(&mut g, "only_here", 1.0);
     let elsewhere_too = affine(&mut g, "elsewhere_too", 0.1);
-    let joined = g.add_node("joined", Op::Concat { axis: 3 }, &[wide, only_here, elsewhere_too]).unwrap();
+    let joined = g
+        .add_node(
+            "joined",
+            Op::Concat { axis: 3 },
+            &[wide, only_here, elsewhere_too],
+        )
+        .unwrap();
     g.add_output("joined", joined, BorderType::F32);
     g.add_output("fine", elsewhere_too, BorderType::F32);
-    let sample = Sample { inputs: vec![(0..32).map(|i| i as f32 / 31.0 - 0.5).collect()], sha256: None };
+    let sample = Sample {
+        inputs: vec![(0..32).map(|i| i as f32 / 31.0 - 0.5).collect()],
+        sha256: None,
+    };
     let calibration = Calibration::collect(&g, [sample], Method::MinMax, |_| {}).unwrap();
     let compiled = compile(&g, &calibration, &Options::default(), None).unwrap();
     let params = |id: TensorId| compiled.quantization.params[id.0].unwrap();
     assert_eq!(params(wide), params(joined));
     assert_eq!(params(only_here), params(joined));
     assert!(params(elsewhere_too).scale < params(joined).scale / 10.0);
-    let rescales: Vec<&str> =
-        compiled.program.nodes.iter().map(|node| node.name.as_str()).filter(|name| name.contains("rescale")).collect();
+    let rescales: Vec<&str> = compiled
+        .program
+        .nodes
+        .iter()
+        .map(|node| node.name.as_str())
+        .filter(|name| name.contains("rescale"))
+        .collect();
     assert_eq!(rescales, ["joined.rescale2"]);
 }
 
 #[test]
 fn a_board_that_is_too_small_is_told_what_is_in_the_way() {
     let report = compiled(&network(), Target::Portable).report;
-    let region = |name: &str, free_bytes, is_ram| Region { name: name.into(), free_bytes, is_ram };
+    let region = |name: &str, free_bytes, is_ram| Region {
+        name: name.into(),
+        free_bytes,
+        is_ram,
+    };
     let regions = |ram, flash| {
-        [region("tcm", 1024, true), region("sram", ram, true), region("flash", flash, false)]
+        [
+            region("tcm", 1024, true),
+            region("sram", ram, true),
+            region("flash", flash, false),
+        ]
     };
     let fits = budget::fit(&report, &regions(report.arena_bytes, report.model_bytes)).unwrap();
     assert_eq!((fits.arena, fits.model), (1, 2));
-    let error = budget::fit(&report, &regions(report.arena_bytes - 1, report.model_bytes)).unwrap_err();
-    let OverBudget::Arena { needed_bytes, available_bytes, ref region, ref tensor, tensor_bytes, .. } = error else { panic!("{error}") };
-    assert_eq!((needed_bytes, available_bytes, region.as_str()), (report.arena_bytes, report.arena_bytes - 1, "sram"));
+    let error = budget::fit(
+        &report,
+        &regions(report.arena_bytes - 1, report.model_bytes),
+    )
+    .unwrap_err();
+    let OverBudget::Arena {
+        needed_bytes,
+        available_bytes,
+        ref region,
+        ref tensor,
+        tensor_bytes,
+        ..
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (needed_bytes, available_bytes, region.as_str()),
+        (report.arena_bytes, report.arena_bytes - 1, "sram")
+    );
     assert_eq!(tensor_bytes, 2048, "{tensor}");
     let text = error.to_string();
-    assert!(text.contains("smaller input") && text.contains(&report.peak_layer), "{text}");
-    let error = budget::fit(&report, &regions(report.arena_bytes, report.model_bytes - 1)).unwrap_err();
-    assert!(matches!(error, OverBudget::Flash { ref layer, .. } if layer == "a" || layer == "b"), "{error}");
+    assert!(
+        text.contains("smaller input") && text.contains(&report.peak_layer),
+        "{text}"
+    );
+    let error = budget::fit(
+        &report,
+        &regions(report.arena_bytes, report.model_bytes - 1),
+    )
+    .unwrap_err();
+    assert!(
+        matches!(error, OverBudget::Flash { ref layer, .. } if layer == "a" || layer == "b"),
+        "{error}"
+    );
     let error = budget::fit(&report, &[]).unwrap_err();
     assert_eq!(error, OverBudget::NoRegion { kind: "RAM" });
 }

@@ -255,15 +255,15 @@ mod tests {
         );
         let folded = l.folded_bias(input.zero_point);
         let x = [17, -90];
-        for oc in 0..2 {
+        for (oc, folded) in folded.into_iter().enumerate() {
             let row = &l.weights[oc * 2..oc * 2 + 2];
-            let direct: i32 = row
-                .iter()
-                .zip(x)
-                .map(|(&w, x)| i32::from(w) * (x - input.zero_point))
-                .sum();
-            let raw: i32 = row.iter().zip(x).map(|(&w, x)| i32::from(w) * x).sum();
-            assert_eq!(direct + l.bias[oc], raw + folded[oc]);
+            let sum = |zero_point: i32| -> i32 {
+                row.iter()
+                    .zip(x)
+                    .map(|(&w, x)| i32::from(w) * (x - zero_point))
+                    .sum()
+            };
+            assert_eq!(sum(input.zero_point) + l.bias[oc], sum(0) + folded);
         }
     }
 
