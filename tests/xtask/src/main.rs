@@ -1,3 +1,103 @@
-//! Maintainers' commands.
+//! Maintainers' commands: `cargo xtask check` is what the gate runs before the tests.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod deny;
+mod devices;
+mod lint;
+mod steps;
+mod tidy;
+
+use std::process::ExitCode;
+
+use ocellus_setup::Host;
+
+use steps::{Failure, Step, run_all};
+
+/// The steps of `check`, the quick ones first.
+const CHECK: [Step; 6] = [
+    Step {
+        name: "tidy",
+        does: "rules about files: sizes, places, what each operator must have",
+        run: tidy::run,
+    },
+    Step {
+        name: "fmt",
+        does: "formatting of every crate",
+        run: lint::fmt,
+    },
+    Step {
+        name: "deny",
+        does: "licences, sources and bans of dependencies",
+        run: deny::run,
+    },
+    Step {
+        name: "lint",
+        does: "clippy, for the PC and for every device target",
+        run: lint::clippy,
+    },
+    Step {
+        name: "docs",
+        does: "documentation, without warnings",
+        run: lint::docs,
+    },
+    Step {
+        name: "devices",
+        does: "every board's image, with all operators",
+        run: devices::build,
+    },
+];
+
+/// What `check` needs, installed by its own command so that a gate can tell a missing tool from a finding.
+const SETUP: Step = Step {
+    name: "setup",
+    does: "installs what the checks and the emulator tests need",
+    run: devices::setup,
+};
+
+fn usage() -> String {
+    let mut text = "cargo xtask COMMAND\n\n  check     all of these, in this order; stops at the first failure\n".to_owned();
+    for step in CHECK.iter().chain([&SETUP]) {
+        text += &format!("  {:<9} {}\n", step.name, step.does);
+    }
+    text
+}
+
+fn run(command: &str) -> Result<(), Failure> {
+    let host = Host::here().map_err(|error| Failure {
+        what: error.to_string(),
+        remedy: "run it inside the source tree".to_owned(),
+    })?;
+    match command {
+        "check" => run_all(&CHECK, &host),
+        name => match CHECK.iter().chain([&SETUP]).find(|step| step.name == name) {
+            Some(step) => run_all(std::slice::from_ref(step), &host),
+            None => Err(Failure {
+                what: format!("no command is called `{name}`"),
+                remedy: usage(),
+            }),
+        },
+    }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let (first, second) = (arguments.next(), arguments.next());
+    let command = match (first.as_deref(), second) {
+        (None | Some("help" | "-h" | "--help"), _) => {
+            print!("{}", usage());
+            return ExitCode::SUCCESS;
+        }
+        (Some(command), None) => command,
+        (Some(_), Some(extra)) => {
+            eprintln!("`{extra}` is one argument too many\n\n{}", usage());
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask: {}\n{}", failure.what, failure.remedy);
+            ExitCode::FAILURE
+        }
+    }
+}
