@@ -110,7 +110,7 @@ pub(super) fn conv(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         },
         &inputs,
     )?;
-    Ok(vec![cx.from_picture(y, picture.dims)?])
+    Ok(vec![cx.file_layout(y, picture.dims)?])
 }
 
 pub(super) fn conv_transpose(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
@@ -151,7 +151,7 @@ pub(super) fn conv_transpose(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         groups,
     };
     let y = cx.emit(op, &inputs)?;
-    Ok(vec![cx.from_picture(y, picture.dims)?])
+    Ok(vec![cx.file_layout(y, picture.dims)?])
 }
 
 /// Settles the padding, which `output_shape` or SAME may state indirectly, and returns the padding of the output.

@@ -261,7 +261,7 @@ pub(super) fn batch_normalization(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         [channels] => channels,
         [_, channels, ..] => channels,
     };
-    let mut lists = Vec::new();
+    let mut lists = Vec::with_capacity(4);
     for (index, what) in [
         (1, "the scale"),
         (2, "the offset"),
@@ -279,16 +279,21 @@ pub(super) fn batch_normalization(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     }
     let mut factors = Vec::with_capacity(channels);
     let mut offsets = Vec::with_capacity(channels);
-    for c in 0..channels {
-        let [scale, offset, mean, variance] = [0, 1, 2, 3].map(|list| f64::from(lists[list][c]));
-        let factor = scale / (variance + f64::from(epsilon)).sqrt();
-        factors.push(factor as f32);
-        offsets.push((offset - mean * factor) as f32);
+    let [scale, offset, mean, variance] = &lists[..] else {
+        return Err(Refusal::malformed("it needs four lists of constants"));
+    };
+    let scale_and_offset = scale.iter().zip(offset.iter());
+    let statistics = mean.iter().zip(variance.iter());
+    for (c, ((&scale, &offset), (&mean, &variance))) in scale_and_offset.zip(statistics).enumerate()
+    {
+        let factor = f64::from(scale) / (f64::from(variance) + f64::from(epsilon)).sqrt();
         if !factor.is_finite() {
             return Err(Refusal::malformed(format!(
                 "the variance of channel {c} is {variance}"
             )));
         }
+        factors.push(factor as f32);
+        offsets.push((f64::from(offset) - f64::from(mean) * factor) as f32);
     }
     let mut broadcast = vec![channels];
     broadcast.resize(shape.len().saturating_sub(1).max(1), 1);

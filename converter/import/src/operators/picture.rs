@@ -82,7 +82,7 @@ impl Cx<'_, '_> {
     }
 
     /// Takes the result of an operator on a picture back to the file's layout.
-    pub(crate) fn from_picture(&mut self, id: TensorId, dims: usize) -> Outcome<Value> {
+    pub(crate) fn file_layout(&mut self, id: TensorId, dims: usize) -> Outcome<Value> {
         let name = format!("{}/nchw", self.name);
         let id = if dims == 2 {
             self.emit_as(

@@ -44,7 +44,7 @@ pub(super) fn max_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         window: window.window(),
     };
     let y = cx.emit(op, &[picture.id])?;
-    Ok(vec![cx.from_picture(y, picture.dims)?])
+    Ok(vec![cx.file_layout(y, picture.dims)?])
 }
 
 pub(super) fn average_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
@@ -67,7 +67,7 @@ pub(super) fn average_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         count_include_pad,
     };
     let y = cx.emit(op, &[picture.id])?;
-    Ok(vec![cx.from_picture(y, picture.dims)?])
+    Ok(vec![cx.file_layout(y, picture.dims)?])
 }
 
 pub(super) fn global_average_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
@@ -97,7 +97,7 @@ pub(super) fn global_max_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         },
         &[picture.id],
     )?;
-    Ok(vec![cx.from_picture(y, picture.dims)?])
+    Ok(vec![cx.file_layout(y, picture.dims)?])
 }
 
 pub(super) fn reduce_mean(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {

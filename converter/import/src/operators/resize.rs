@@ -229,5 +229,5 @@ fn picture(
     }
     let picture = cx.picture(x)?;
     let y = cx.emit(op, &[picture.id])?;
-    Ok(vec![cx.from_picture(y, picture.dims)?])
+    Ok(vec![cx.file_layout(y, picture.dims)?])
 }

@@ -136,7 +136,7 @@ pub(super) fn split(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             .collect(),
         None => {
             let uneven = cx.attributes().has("num_outputs");
-            if outputs == 0 || (!uneven && shape[axis] % outputs != 0) {
+            if outputs == 0 || (!uneven && !shape[axis].is_multiple_of(outputs)) {
                 return Err(Refusal::malformed(format!(
                     "{} does not split into {outputs} equal parts",
                     shape[axis]

@@ -42,7 +42,7 @@ pub(super) fn reshape(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let count: usize = shape.iter().product();
     let known = out.iter().try_fold(1usize, |n, &size| n.checked_mul(size));
     let fits = match (free, known) {
-        (Some(i), Some(known)) if known > 0 && count % known == 0 => {
+        (Some(i), Some(known)) if known > 0 && count.is_multiple_of(known) => {
             out[i] = count / known;
             true
         }
