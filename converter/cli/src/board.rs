@@ -1,0 +1,221 @@
+//! Boards: what fits where, and conversations with them.
+
+use anyhow::{Context, Result, bail};
+use ocellus_board_file::{Board, Role};
+use ocellus_board_host::{Answer, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image};
+use ocellus_compile::budget::{Region, fit as fit_regions};
+use ocellus_compile::interpret::{Outcome, Tapped};
+use ocellus_compile::{Report, Target};
+use ocellus_data::Picture;
+use ocellus_board_api::PixelFormat;
+use ocellus_setup::{Host, Need, Terminal, ensure};
+
+use crate::commands::convert::isa_named;
+use crate::commands::run::{Ran, quantized_inputs};
+use crate::input::Given;
+use crate::output::progress;
+use crate::source::ModelFile;
+
+/// Where a model lies on a board.
+#[derive(Clone, Debug)]
+pub(crate) struct Fit {
+    pub(crate) board: String,
+    pub(crate) model_region: String,
+    pub(crate) arena_region: String,
+    /// Why it does not fit.
+    pub(crate) refusal: Option<String>,
+}
+
+/// A board by name, or by the path of its file.
+pub(crate) fn find(name: &str) -> Result<Board> {
+    Ok(Board::find(name)?)
+}
+
+/// What a file for the board is made for.
+pub(crate) fn target(board: &Board) -> Result<Target> {
+    Ok(Target::Isa(isa_named(board.isa.name())?))
+}
+
+/// The regions in which a model and its arena may lie, fast first.
+fn regions(board: &Board) -> Vec<Region> {
+    let of = |role: Role, is_ram: bool| {
+        board.slots_of(role).map(move |(slot, region)| Region {
+            name: region.name.clone(),
+            free_bytes: slot.size_bytes,
+            is_ram,
+        })
+    };
+    of(Role::Arena, true).chain(of(Role::Model, false)).collect()
+}
+
+/// Places a model on a board.
+///
+/// # Errors
+/// Which tensor and layer are in the way, and what would help.
+pub(crate) fn fit(board: &Board, report: &Report) -> Result<Fit> {
+    let fit = try_fit(board, report)?;
+    match &fit.refusal {
+        Some(reason) => bail!("board `{}`: {reason}", board.name),
+        None => Ok(fit),
+    }
+}
+
+fn try_fit(board: &Board, report: &Report) -> Result<Fit> {
+    let regions = regions(board);
+    // A board without declared regions is a PC or a Linux machine: memory is the operating system's.
+    if regions.is_empty() {
+        let word = "memory of the system".to_owned();
+        return Ok(Fit { board: board.name.clone(), model_region: word.clone(), arena_region: word, refusal: None });
+    }
+    Ok(match fit_regions(report, &regions) {
+        Ok(placement) => Fit {
+            board: board.name.clone(),
+            model_region: regions[placement.model].name.clone(),
+            arena_region: regions[placement.arena].name.clone(),
+            refusal: None,
+        },
+        Err(reason) => Fit {
+            board: board.name.clone(),
+            model_region: "-".to_owned(),
+            arena_region: "-".to_owned(),
+            refusal: Some(reason.to_string()),
+        },
+    })
+}
+
+/// Every known board.
+pub(crate) fn fits_everywhere(report: &Report) -> Result<Vec<Fit>> {
+    let boards = Board::all().context("reading the board files")?;
+    boards.iter().map(|board| try_fit(board, report)).collect()
+}
+
+/// What a board needs to be started: the tools, and its image for a model.
+pub(crate) struct Ready {
+    pub(crate) host: Host,
+    pub(crate) board: Board,
+    pub(crate) image: Option<Image>,
+}
+
+/// Gets what is missing and builds the image with the operators of a model, or with all.
+pub(crate) fn prepare(board: Board, file: &ModelFile, all_operators: bool, variant: Variant) -> Result<Ready> {
+    let host = Host::here()?;
+    ensure(&Need::for_board(&board), &host, &Terminal::new())?;
+    let operators = if all_operators { OperatorSet::All } else { OperatorSet::of(&file.view()?) };
+    let image = build_image(&host, &board, &operators, variant, &Terminal::new())?;
+    Ok(Ready { host, board, image })
+}
+
+/// Has a conversation, with a bar for the operators of each inference.
+pub(crate) fn converse(ready: &Ready, job: &Job) -> Result<Vec<Answer>> {
+    let bar = progress(0, &format!("on {}", ready.board.name));
+    let answers = ocellus_board_host::run(&ready.host, &ready.board, ready.image.as_ref(), job, &mut |event| {
+        if let Event::Progress { done, total } = event {
+            bar.set_length(u64::from(total));
+            bar.set_position(u64::from(done));
+        }
+    });
+    bar.finish_and_clear();
+    let answers = answers?;
+    for (step, answer) in job.steps.iter().zip(&answers) {
+        if let Answer::Refused(error) = answer {
+            bail!("board `{}` refused to {}: {error}", ready.board.name, deed(step));
+        }
+    }
+    Ok(answers)
+}
+
+fn deed(step: &Step) -> &'static str {
+    match step {
+        Step::Hello => "say who it is",
+        Step::Verify => "verify the model",
+        Step::Load => "load the model",
+        Step::Input { .. } => "take an input",
+        Step::Capture { .. } => "capture a frame",
+        Step::Tap { .. } => "tap a tensor",
+        Step::Infer { .. } => "run the model",
+        Step::Output { .. } | Step::OutputHash { .. } => "give an output",
+        Step::Task => "decode the outputs",
+        Step::Memory => "measure its memory",
+        Step::Conformance { .. } => "run the kernels' cases",
+        _ => "answer",
+    }
+}
+
+/// A picture as the board's camera sees it.
+pub(crate) fn frame(picture: &Picture) -> Result<Frame> {
+    let side = |side: u32| u16::try_from(side).context("a picture's side is above 65,535 pixels");
+    Ok(Frame {
+        width_px: side(picture.width_px)?,
+        height_px: side(picture.height_px)?,
+        format: PixelFormat::Rgb888,
+        pixels: picture.rgb.clone(),
+    })
+}
+
+/// One reading of every output of the program.
+pub(crate) fn output_steps(file: &ModelFile) -> Result<Vec<Step>> {
+    let view = file.view()?;
+    let outputs = view.program().outputs.iter().enumerate();
+    Ok(outputs
+        .filter_map(|(index, tensor)| Some(Step::Output { index: index as u8, len: view.tensor(tensor)?.len_bytes }))
+        .collect())
+}
+
+/// The outputs of a run out of a board's answers, in the order of the program.
+pub(crate) fn outcome(file: &ModelFile, answers: &[Answer]) -> Result<Outcome> {
+    let view = file.view()?;
+    let bytes = answers.iter().filter_map(|answer| match answer {
+        Answer::Output(bytes) => Some(bytes),
+        _ => None,
+    });
+    let outputs = view.program().outputs.iter().zip(bytes).map(|(tensor, bytes)| {
+        let info = view.tensor(tensor).context("the model names a tensor that it does not have")?;
+        Ok(Tapped {
+            shape: info.shape().iter().map(|&size| size as usize).collect(),
+            qparams: info.qparams,
+            values: bytes.iter().map(|&byte| byte as i8).collect(),
+        })
+    });
+    Ok(Outcome { outputs: outputs.collect::<Result<_>>()?, ..Outcome::default() })
+}
+
+/// The word for the instruction set in a board's answers.
+pub(crate) fn isa_in(answers: &[Answer]) -> Option<String> {
+    answers.iter().find_map(|answer| match answer {
+        Answer::Hello { isa, .. } => Some(isa.clone()),
+        _ => None,
+    })
+}
+
+/// Runs a model file on a board: a picture through its camera, arrays over its link.
+pub(crate) fn run(board: Board, file: &ModelFile, given: &[Given]) -> Result<(Ran, String)> {
+    let ready = prepare(board, file, false, Variant::Plain)?;
+    let mut job = Job::new(file.bytes.to_vec());
+    job.steps = vec![Step::Hello, Step::Load];
+    let (inputs, geometry) = quantized_inputs(file, given)?;
+    match given {
+        [Given::Picture(picture)] => {
+            job.frames.push(frame(picture)?);
+            job.steps.push(Step::Capture { index: 0 });
+        }
+        _ => job.steps.extend(inputs.into_iter().enumerate().map(|(index, values)| Step::Input {
+            index: index as u8,
+            data: values.into_iter().map(|v| v as u8).collect(),
+        })),
+    }
+    job.steps.push(Step::Infer { progress: true });
+    job.steps.extend(output_steps(file)?);
+    let answers = converse(&ready, &job)?;
+    let isa = isa_in(&answers).unwrap_or_else(|| ready.board.isa.name().to_owned());
+    Ok((Ran { outcome: outcome(file, &answers)?, geometry }, isa))
+}
+
+/// Proves that a model file and its arena have a place on a board.
+pub(crate) fn check_sizes(board: &Board, file: &ModelFile) -> Result<()> {
+    if !board.is_bare_metal() {
+        return Ok(());
+    }
+    board.place(Role::Model, file.bytes.len() as u64)?;
+    board.place(Role::Arena, u64::from(file.view()?.program().arena_bytes))?;
+    Ok(())
+}

@@ -1,0 +1,349 @@
+//! `ocellus convert`: a float model into a model file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use ocellus_compile::{Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile};
+use ocellus_data::{pictures_in, read_npz};
+use ocellus_format::{Isa, Preprocess, TaskRecord};
+use ocellus_ir::{Executor, Graph, Input};
+use serde_json::json;
+
+use crate::args::ConvertArgs;
+use crate::board;
+use crate::input::{Border, Given};
+use crate::layout::{PictureAxes, transpose};
+use crate::output::{grouped, print_json, progress, table};
+use crate::source::{FloatModel, Source, pass_summary, task_of};
+
+/// What a conversion is asked for, beyond the model.
+pub(crate) struct Request<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) target: Target,
+    pub(crate) calibrate: Calibrate,
+    pub(crate) every: u64,
+    pub(crate) method: Option<Method>,
+    pub(crate) no_pass: &'a [String],
+}
+
+/// Where calibration samples come from.
+pub(crate) enum Calibrate {
+    Pictures(Vec<PathBuf>),
+    /// Opened already.
+    Given(Vec<Given>),
+    Npz(PathBuf),
+    Synthetic(u64),
+}
+
+/// A conversion's result.
+pub(crate) struct Converted {
+    pub(crate) compiled: Compiled,
+    pub(crate) notes: Vec<String>,
+}
+
+pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
+    if args.output.extension().is_none_or(|extension| extension != "oce") {
+        bail!("{}: the model file's name must end in .oce", args.output.display());
+    }
+    let source = Source::new(&args.source)?;
+    let board = args.board.as_deref().map(board::find).transpose()?;
+    let target = match (&args.isa, &board) {
+        (Some(name), _) => Target::Isa(isa_named(name)?),
+        (None, Some(board)) => board::target(board)?,
+        (None, None) => Target::Portable,
+    };
+    let calibrate = match (&args.calibrate, &source.recipe.calibration.data) {
+        (Some(text), _) => calibrate_from(text)?,
+        (None, Some(path)) => calibrate_from(&path.display().to_string())?,
+        (None, None) => bail!(
+            "{}: activations need scales: give representative inputs with --calibrate DIR (pictures) or --calibrate FILE.npz, or, to try things \
+             out only, noise with --calibrate synthetic:SEED",
+            args.model.display()
+        ),
+    };
+    let method = args.method.as_deref().map(str::parse).transpose()?;
+    let request = Request { source: &source, target, calibrate, every: args.every, method, no_pass: &args.no_pass };
+    let converted = convert(&args.model, &request)?;
+    let report = &converted.compiled.report;
+    let placement = board.as_ref().map(|board| board::fit(board, report)).transpose()?;
+    write_aside(&args.output, &converted.compiled.bytes)?;
+
+    for note in &converted.notes {
+        eprintln!("note: {note}");
+    }
+    eprintln!(
+        "{}: {} bytes; arena {} bytes (no order of these operators needs less than {}); {} multiply-accumulates",
+        args.output.display(),
+        grouped(report.model_bytes),
+        grouped(report.arena_bytes),
+        grouped(report.arena_lower_bound_bytes),
+        grouped(report.macs),
+    );
+    let fits = board::fits_everywhere(report)?;
+    eprint!("\n{}", fits_table(&fits));
+    if json {
+        print_json(json!({
+            "model": args.output,
+            "sha256": hex::encode(sha256(&converted.compiled.bytes)),
+            "isa": target.isa().name(),
+            "board": args.board,
+            "model_bytes": report.model_bytes,
+            "arena_bytes": report.arena_bytes,
+            "arena_lower_bound_bytes": report.arena_lower_bound_bytes,
+            "macs": report.macs,
+            "macs_on_simd_share": report.simd_share(),
+            "notes": converted.notes,
+            "arena_region": placement.as_ref().map(|p| p.arena_region.clone()),
+            "model_region": placement.as_ref().map(|p| p.model_region.clone()),
+            "boards": fits.iter().map(|fit| json!({
+                "board": fit.board, "fits": fit.refusal.is_none(), "arena_region": fit.arena_region,
+                "model_region": fit.model_region, "why_not": fit.refusal,
+            })).collect::<Vec<_>>(),
+            "layers": report.layers.iter().map(|layer| json!({
+                "name": layer.name, "op": layer.op, "kernel": layer.kernel, "macs": layer.macs, "shape": layer.shape,
+                "constant_bytes": layer.constant_bytes, "live_bytes": layer.live_bytes,
+            })).collect::<Vec<_>>(),
+        }))?;
+    }
+    Ok(())
+}
+
+/// The boards, and where a model would lie on each.
+pub(crate) fn fits_table(fits: &[board::Fit]) -> String {
+    let rows: Vec<Vec<String>> = fits
+        .iter()
+        .map(|fit| match &fit.refusal {
+            None => vec![fit.board.clone(), "yes".into(), fit.model_region.clone(), fit.arena_region.clone()],
+            Some(_) => vec![fit.board.clone(), "no".into(), fit.model_region.clone(), fit.arena_region.clone()],
+        })
+        .collect();
+    table(&["board", "fits", "model in", "arena in"], &rows)
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).into()
+}
+
+/// Writes beside the target and renames, so that a killed command leaves no half-written file under the name.
+pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
+    let aside = path.with_extension(format!("part-{}", std::process::id()));
+    let written = std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+pub(crate) fn isa_named(name: &str) -> Result<Isa> {
+    Isa::from_name(name).with_context(|| {
+        format!("instruction set `{name}` is unknown; the known are {}", Isa::ALL.map(Isa::name).join(", "))
+    })
+}
+
+fn calibrate_from(text: &str) -> Result<Calibrate> {
+    if let Some(seed) = text.strip_prefix("synthetic:") {
+        return Ok(Calibrate::Synthetic(seed.parse().with_context(|| format!("`{seed}` is no seed; write synthetic:7"))?));
+    }
+    let path = PathBuf::from(text);
+    if path.extension().is_some_and(|extension| extension == "npz") {
+        return Ok(Calibrate::Npz(path));
+    }
+    let pictures = pictures_in(&path)?;
+    if pictures.is_empty() {
+        bail!("{text}: no pictures to calibrate on (JPEG, PNG, PNM)");
+    }
+    Ok(Calibrate::Pictures(pictures))
+}
+
+/// Imports, optimizes, calibrates and compiles.
+pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
+    let (compile_passes, graph_passes) = split_passes(request.no_pass)?;
+    let model = FloatModel::open(path, request.source, &graph_passes)?;
+    let graph = model.graph();
+    let mut notes = model.imported.notes.clone();
+    let borders: Vec<Border> = graph.inputs.iter().map(border_of).collect();
+    let first = graph.inputs.first().with_context(|| format!("{}: the model has no input", path.display()))?;
+    let preprocess = request.source.preprocess(first.border)?;
+    let picture = PictureAxes::of(&first.shape).filter(|_| graph.inputs.len() == 1);
+    if let Some(axes) = picture.filter(|_| !request.source.has_recipe) {
+        notes.push(assumption(axes, &preprocess));
+    }
+    let method = match (&request.method, &request.source.recipe.calibration.method) {
+        (Some(method), _) => *method,
+        (None, Some(text)) => match request.source.recipe.calibration.percentile {
+            Some(percentile) if text == "percentile" => format!("{text}:{percentile}").parse()?,
+            _ => text.parse()?,
+        },
+        (None, None) => Method::default(),
+    };
+    let calibration = calibrate(graph, &borders, &preprocess, request, method)?;
+    let mut options: Vec<(String, String)> = vec![("method".into(), method.to_string()), ("every".into(), request.every.to_string())];
+    for (name, shape) in &request.source.import_options(path)?.input_shapes {
+        let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
+        options.push(("input".into(), format!("{name}={}", shape.join("x"))));
+    }
+    options.extend(request.no_pass.iter().map(|name| ("no-pass".to_owned(), name.clone())));
+    let output_names: Vec<String> = graph.outputs.iter().map(|output| output.name.clone()).collect();
+    let labels = request.source.recipe.labels.join("\n");
+    let task = TaskRecord {
+        preprocess: picture.map(|_| preprocess),
+        task: task_of(&request.source.recipe, &output_names)?,
+        labels: &labels,
+    };
+    let provenance = Provenance {
+        source_name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        source_sha256: model.imported.source_sha256,
+        options,
+        notes,
+    };
+    let options = Options { target: request.target, passes: compile_passes, provenance };
+    let compiled = compile(graph, &calibration, &options, Some(&task)).with_context(|| path.display().to_string())?;
+    let mut notes = compiled.report.notes.clone();
+    notes.extend(model.passes.iter().filter_map(pass_summary));
+    Ok(Converted { compiled, notes })
+}
+
+fn assumption(axes: PictureAxes, p: &Preprocess) -> String {
+    format!(
+        "no recipe: assumed a picture in {}, {:?} order, stretched to {}x{}, (pixel - {}) / {}; say otherwise with --recipe",
+        axes.name(),
+        p.colour,
+        axes.width,
+        axes.height,
+        p.mean[0],
+        p.std[0],
+    )
+}
+
+pub(crate) fn border_of(input: &Input) -> Border {
+    Border { name: input.name.clone(), shape: input.shape.clone(), order: input.order.clone() }
+}
+
+fn split_passes(names: &[String]) -> Result<(Passes, Vec<String>)> {
+    let mut passes = Passes::default();
+    let mut graph = Vec::new();
+    for name in names {
+        if let Some(without) = passes.without(name) {
+            passes = without;
+        } else {
+            let in_graph = ocellus_ir::passes::STAGES.iter().copied().flatten().map(|pass| pass.name);
+            let known: Vec<&str> = Passes::NAMES.into_iter().chain(in_graph).collect();
+            if !known.contains(&name.as_str()) {
+                bail!("no pass is named `{name}`; the passes are {}", known.join(", "));
+            }
+            graph.push(name.clone());
+        }
+    }
+    Ok((passes, graph))
+}
+
+fn calibrate(graph: &Graph, borders: &[Border], preprocess: &Preprocess, request: &Request<'_>, method: Method) -> Result<Calibration> {
+    match &request.calibrate {
+        Calibrate::Pictures(paths) => {
+            if borders.len() != 1 {
+                bail!("pictures calibrate models with one input and this one has {}; give a .npz with an array for each", borders.len());
+            }
+            let chosen: Vec<&PathBuf> = paths.iter().step_by(request.every as usize).collect();
+            let samples = chosen.iter().map(|path| {
+                let given = Given::open(path)?;
+                let (values, _) = given.in_graph_order(&borders[0], preprocess)?;
+                Ok(Sample { inputs: vec![values], sha256: given.picture().map(|picture| picture.sha256) })
+            });
+            collect(graph, samples, chosen.len(), method)
+        }
+        Calibrate::Given(given) => {
+            let border = borders.first().context("the model has no input")?;
+            let samples = given.iter().map(|given| {
+                let (values, _) = given.in_graph_order(border, preprocess)?;
+                Ok(Sample { inputs: vec![values], sha256: given.picture().map(|picture| picture.sha256) })
+            });
+            collect(graph, samples, given.len(), method)
+        }
+        Calibrate::Npz(path) => {
+            let samples = npz_samples(path, borders, request.every as usize)?;
+            let count = samples.len();
+            collect(graph, samples.into_iter().map(Ok), count, method)
+        }
+        Calibrate::Synthetic(seed) => {
+            let count = 16;
+            let samples = (0..count).map(|index| Ok(noise(graph, *seed, index, preprocess)));
+            Ok(collect(graph, samples, count as usize, method)?.synthetic(*seed))
+        }
+    }
+}
+
+fn collect(graph: &Graph, samples: impl Iterator<Item = Result<Sample>>, count: usize, method: Method) -> Result<Calibration> {
+    let mut calibration = Calibration::new(graph, method);
+    let mut executor = Executor::new(graph)?;
+    let bar = progress(count as u64, "calibrating");
+    for sample in samples {
+        calibration.observe(&mut executor, graph, &sample?)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(calibration)
+}
+
+/// Samples lie along the first axis of each array; an array named as the input, or the only one.
+fn npz_samples(path: &Path, borders: &[Border], every: usize) -> Result<Vec<Sample>> {
+    let arrays = read_npz(path)?;
+    let mut samples: Vec<Sample> = Vec::new();
+    for (position, border) in borders.iter().enumerate() {
+        let array = match arrays.iter().find(|(name, _)| *name == border.name) {
+            Some((_, array)) => array,
+            None if arrays.len() == 1 && borders.len() == 1 => &arrays[0].1,
+            None => bail!("{}: no array is named `{}`, as the input is", path.display(), border.name),
+        };
+        let len: usize = border.shape.iter().product();
+        let inner: usize = array.shape.iter().skip(1).product();
+        if len == 0 || inner != len {
+            bail!(
+                "{}: array for input `{}` has shape {:?}; samples of shape {:?} along the first axis are needed",
+                path.display(),
+                border.name,
+                array.shape,
+                border.shape
+            );
+        }
+        for (index, values) in array.values.to_f32().chunks(len).step_by(every).enumerate() {
+            if position == 0 {
+                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                samples.push(Sample { inputs: Vec::new(), sha256: Some(sha256(&bytes)) });
+            }
+            let Some(sample) = samples.get_mut(index) else {
+                bail!("{}: the arrays hold different counts of samples", path.display());
+            };
+            sample.inputs.push(transpose(&border.shape, values, &border.order));
+        }
+    }
+    if samples.is_empty() || samples.iter().any(|sample| sample.inputs.len() != borders.len()) {
+        bail!("{}: no samples, or different counts of them for different inputs", path.display());
+    }
+    Ok(samples)
+}
+
+/// Uniform pixels through the normalization for pictures, `-1..1` for all else.
+fn noise(graph: &Graph, seed: u64, index: u64, preprocess: &Preprocess) -> Sample {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index + 1);
+    let mut next = move || {
+        // SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1 << 24) as f32
+    };
+    let inputs = graph
+        .inputs
+        .iter()
+        .map(|input| {
+            let len = graph.tensor(input.tensor).len();
+            let picture = PictureAxes::of(&input.shape).is_some();
+            (0..len)
+                .map(|_| if picture { (next() * 255.0 - preprocess.mean[0]) / preprocess.std[0] } else { next() * 2.0 - 1.0 })
+                .collect()
+        })
+        .collect();
+    Sample { inputs, sha256: None }
+}

@@ -1,0 +1,254 @@
+//! `ocellus run`: a model on its inputs, here or on a board.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use ocellus_compile::interpret::{Outcome, Taps};
+use ocellus_data::{Array, Values, write_npy};
+use ocellus_format::{BorderType, Isa, Preprocess, QParams};
+use ocellus_image::Geometry;
+use ocellus_import::{ReferenceInput, TractReference};
+use ocellus_kernels::{Kernels, WithKernels, best, dispatch};
+use serde_json::{Map, Value, json};
+
+use crate::answer::{self, Answer, Output};
+use crate::args::RunArgs;
+use crate::board;
+use crate::commands::convert::{isa_named, sha256};
+use crate::input::{Border, Given, assign};
+use crate::layout::{PictureAxes, transpose};
+use crate::output::print_json;
+use crate::source::{ModelFile, Source, is_model_file, task_of};
+
+/// An output in its user's terms.
+pub(crate) struct UserOutput {
+    pub(crate) name: String,
+    pub(crate) array: Array,
+}
+
+impl UserOutput {
+    fn dtype(&self) -> &'static str {
+        match self.array.values {
+            Values::F32(_) => "f32",
+            Values::U8(_) => "u8",
+            Values::I8(_) => "s8",
+        }
+    }
+
+    fn sha256(&self) -> String {
+        let bytes: Vec<u8> = match &self.array.values {
+            Values::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Values::U8(values) => values.clone(),
+            Values::I8(values) => values.iter().map(|&v| v as u8).collect(),
+        };
+        hex::encode(sha256(&bytes))
+    }
+}
+
+/// A run of a model file.
+pub(crate) struct Ran {
+    pub(crate) outcome: Outcome,
+    pub(crate) geometry: Option<Geometry>,
+}
+
+pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
+    if let Some(folder) = &args.outputs {
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let source = Source::new(&args.source)?;
+    let (outputs, answer, labels, isa, given) = if is_model_file(&args.model)? {
+        run_model_file(args)?
+    } else {
+        if args.board.is_some() || args.isa.is_some() {
+            bail!("{}: a board and an instruction set run .oce files; convert the model first", args.model.display());
+        }
+        run_float(&args.model, &source, &args.inputs)?
+    };
+    if let Some(folder) = &args.outputs {
+        for output in &outputs {
+            let name: String = output.name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+            write_npy(&folder.join(format!("{name}.npy")), &output.array)?;
+        }
+    }
+    if let Some(path) = &args.draw {
+        draw(path, &given, &answer)?;
+    }
+    if json {
+        let mut fields = Map::new();
+        fields.insert("model".into(), json!(args.model));
+        fields.insert("board".into(), json!(args.board.as_deref().unwrap_or("host")));
+        fields.insert("isa".into(), isa.into());
+        let rows = outputs
+            .iter()
+            .map(|o| json!({ "name": o.name, "shape": o.array.shape, "dtype": o.dtype(), "sha256": o.sha256() }))
+            .collect::<Vec<_>>();
+        fields.insert("outputs".into(), rows.into());
+        answer.add_to(&mut fields, &labels);
+        return print_json(Value::Object(fields));
+    }
+    for output in &outputs {
+        println!("output {} {:?} {} sha256 {}", output.name, output.array.shape, output.dtype(), output.sha256());
+    }
+    for line in answer.lines(&labels) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn draw(path: &Path, given: &[Given], answer: &Answer) -> Result<()> {
+    let Some(detections) = &answer.detections else {
+        bail!("--draw draws detections, and this model's recipe names no detection task");
+    };
+    let Some(mut picture) = given.first().and_then(Given::picture).cloned() else {
+        bail!("--draw needs a picture as input");
+    };
+    for d in detections {
+        picture.draw_box([d.bbox.x0, d.bbox.y0, d.bbox.x1, d.bbox.y1], 2, [255, 64, 0]);
+    }
+    Ok(picture.write_png(path)?)
+}
+
+type RunResult = (Vec<UserOutput>, Answer, Vec<String>, String, Vec<Given>);
+
+fn run_model_file(args: &RunArgs) -> Result<RunResult> {
+    let file = ModelFile::open(&args.model)?;
+    let given = assign(&borders(&file), &args.inputs)?;
+    let (_, task, labels) = file.task()?;
+    let (ran, isa) = match &args.board {
+        Some(name) => board::run(board::find(name)?, &file, &given)?,
+        None => {
+            let isa = args.isa.as_deref().map(isa_named).transpose()?;
+            let ran = run_here(&file, &given, isa, Taps::None)?;
+            (ran, isa.unwrap_or_else(best).name().to_owned())
+        }
+    };
+    let answer = answer::answer(&file.interpreter, &ran.outcome, task, ran.geometry);
+    Ok((user_outputs(&file, &ran.outcome), answer, labels, isa, given))
+}
+
+/// The outputs as the source's user knows them.
+pub(crate) fn user_outputs(file: &ModelFile, outcome: &Outcome) -> Vec<UserOutput> {
+    let assembled = file.interpreter.assemble(outcome);
+    let raw = file.interpreter.assemble_quantized(outcome);
+    let outputs = file.interpreter.info().outputs.iter().zip(assembled).zip(raw);
+    outputs
+        .map(|((border, (name, shape, real)), quantized)| {
+            let values = match border.border {
+                BorderType::F32 => Values::F32(real),
+                BorderType::U8 => Values::U8(quantized.iter().map(|&q| (i16::from(q) + 128) as u8).collect()),
+                BorderType::S8 => Values::I8(quantized),
+            };
+            UserOutput { name, array: Array { shape, values } }
+        })
+        .collect()
+}
+
+/// A model file's inputs in its user's terms.
+pub(crate) fn borders(file: &ModelFile) -> Vec<Border> {
+    let inputs = file.interpreter.info().inputs.iter();
+    inputs
+        .map(|input| Border {
+            name: input.name.clone(),
+            shape: input.shape.iter().map(|&size| size as usize).collect(),
+            order: input.order.iter().map(|&axis| usize::from(axis)).collect(),
+        })
+        .collect()
+}
+
+/// The `s8` inputs of a model file, as a device would make them.
+pub(crate) fn quantized_inputs(file: &ModelFile, given: &[Given]) -> Result<(Vec<Vec<i8>>, Option<Geometry>)> {
+    let (preprocess, _, _) = file.task()?;
+    let mut geometry = None;
+    let mut inputs = Vec::new();
+    for (position, (border, given)) in borders(file).iter().zip(given).enumerate() {
+        if given.picture().is_some() && preprocess.is_none() {
+            bail!("input `{}` is no picture; give a .npy file", border.name);
+        }
+        let preprocess = preprocess.unwrap_or(PLAIN);
+        let q = file.interpreter.input_qparams(position).unwrap_or(QParams { scale: 1.0, zero_point: 0 });
+        let quantize = |values: &[f32]| file.interpreter.quantize_input(position, values);
+        let (values, place) = given.quantized(border, &preprocess, q, quantize)?;
+        geometry = geometry.or(place);
+        inputs.push(values);
+    }
+    Ok((inputs, geometry))
+}
+
+const PLAIN: Preprocess = Preprocess {
+    fit: ocellus_format::Fit::Stretch,
+    colour: ocellus_format::Colour::Rgb,
+    mean: [0.0; 3],
+    std: [1.0; 3],
+};
+
+/// Runs on this machine, to the bit as a device; `None`: on the best kernels that it has.
+pub(crate) fn run_here(file: &ModelFile, given: &[Given], isa: Option<Isa>, taps: Taps<'_>) -> Result<Ran> {
+    struct Work<'a>(&'a ModelFile, &'a [Vec<i8>], Taps<'a>);
+    impl WithKernels for Work<'_> {
+        type Output = Result<Outcome, ocellus_compile::interpret::InterpretError>;
+        fn run<K: Kernels>(self, kernels: K) -> Self::Output {
+            self.0.interpreter.run(kernels, self.1, self.2)
+        }
+    }
+    let (inputs, geometry) = quantized_inputs(file, given)?;
+    let isa = isa.unwrap_or_else(best);
+    let outcome = dispatch(isa, Work(file, &inputs, taps))
+        .with_context(|| format!("this machine has no kernels for `{}`; run it on a board with --board", isa.name()))??;
+    Ok(Ran { outcome, geometry })
+}
+
+/// A float model's input in its user's terms; the reference keeps the file's order of axes.
+pub(crate) fn reference_border(input: &ReferenceInput) -> Border {
+    Border { name: input.name.clone(), shape: input.shape.clone(), order: (0..input.shape.len()).collect() }
+}
+
+fn run_float(path: &Path, source: &Source, inputs: &[String]) -> Result<RunResult> {
+    let reference = TractReference::load(path, &source.import_options(path)?)?;
+    let declared: Vec<ReferenceInput> = reference.inputs().cloned().collect();
+    let borders: Vec<Border> = declared.iter().map(reference_border).collect();
+    let given = assign(&borders, inputs)?;
+    let (outputs, answer) = float_answer(&reference, source, &given)?;
+    let outputs = outputs
+        .into_iter()
+        .map(|o| UserOutput { name: o.name, array: Array { shape: o.shape, values: Values::F32(o.values) } })
+        .collect();
+    Ok((outputs, answer, source.recipe.labels.clone(), "float".to_owned(), given))
+}
+
+/// Runs the float reference and decodes its outputs by the recipe, with the same task code as a device.
+pub(crate) fn float_answer(
+    reference: &TractReference,
+    source: &Source,
+    given: &[Given],
+) -> Result<(Vec<ocellus_import::ReferenceOutput>, Answer)> {
+    let mut values = Vec::new();
+    let mut geometry = None;
+    for (input, given) in reference.inputs().zip(given) {
+        let (array, place) = given.in_file_order(&reference_border(input), &source.preprocess(input.border)?)?;
+        geometry = geometry.or(place);
+        values.push(array);
+    }
+    let slices: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
+    let outputs = reference.run(&slices)?;
+    let names: Vec<String> = outputs.iter().map(|output| output.name.clone()).collect();
+    let task = task_of(&source.recipe, &names)?;
+    // Tasks read maps with the channels last; a file in NCHW has them first.
+    let channels_last: Vec<(Vec<usize>, Vec<f32>)> = outputs
+        .iter()
+        .map(|output| match (output.shape.len(), PictureAxes::of(&reference_shape(reference)).is_some_and(|axes| !axes.channels_last)) {
+            (4, true) => {
+                let s = &output.shape;
+                (vec![s[0], s[2], s[3], s[1]], transpose(s, &output.values, &[0, 2, 3, 1]))
+            }
+            _ => (output.shape.clone(), output.values.clone()),
+        })
+        .collect();
+    let maps: Vec<Output<&[f32]>> =
+        channels_last.iter().map(|(shape, values)| Output { shape: shape.clone(), values: values.as_slice() }).collect();
+    let answer = answer::decode(&maps, task, geometry);
+    Ok((outputs, answer))
+}
+
+fn reference_shape(reference: &TractReference) -> Vec<usize> {
+    reference.inputs().next().map(|input| input.shape.clone()).unwrap_or_default()
+}

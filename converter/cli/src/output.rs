@@ -1,0 +1,85 @@
+//! What commands print: a table for people on standard error or output, one object for programs.
+
+use anyhow::Result;
+use serde_json::{Map, Value};
+
+/// Prints the object of `--json`: the command's fields, `schema` and `tool_version`.
+pub(crate) fn print_json(fields: Value) -> Result<()> {
+    let mut object = Map::new();
+    object.insert("schema".to_owned(), 1.into());
+    object.insert("tool_version".to_owned(), env!("CARGO_PKG_VERSION").into());
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    println!("{}", serde_json::to_string(&Value::Object(object))?);
+    Ok(())
+}
+
+/// A table with columns as wide as their widest cell; the first column is left-aligned, the others right-aligned.
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let columns = header.len();
+    let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    let mut line = |cells: &[String]| {
+        for (column, cell) in cells.iter().enumerate().take(columns) {
+            let pad = " ".repeat(widths[column] - cell.chars().count());
+            if column == 0 {
+                text.push_str(&format!("{cell}{pad}"));
+            } else {
+                text.push_str(&format!("  {pad}{cell}"));
+            }
+        }
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+    };
+    line(&header.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>());
+    line(&widths.iter().map(|&width| "-".repeat(width)).collect::<Vec<_>>());
+    for row in rows {
+        line(row);
+    }
+    text
+}
+
+/// Digits in groups of three: `1,234,567`.
+pub(crate) fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A progress bar on standard error.
+pub(crate) fn progress(len: u64, what: &str) -> indicatif::ProgressBar {
+    let style = indicatif::ProgressStyle::with_template("{msg:24} [{bar:32}] {pos}/{len} {elapsed}")
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    let bar = indicatif::ProgressBar::new(len).with_style(style);
+    bar.set_message(what.to_owned());
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let text = table(&["layer", "macs"], &[vec!["a".into(), "10".into()], vec!["longer".into(), "1".into()]]);
+        assert_eq!(text, "layer   macs\n------  ----\na         10\nlonger     1\n");
+    }
+
+    #[test]
+    fn digits_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

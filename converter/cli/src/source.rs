@@ -1,0 +1,160 @@
+//! Models as commands open them: a float graph, a float reference, or a model file.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use ocellus_compile::interpret::Interpreter;
+use ocellus_data::{Recipe, TaskRecipe};
+use ocellus_format::{AlignedBytes, ModelView, Preprocess, Task};
+use ocellus_import::{ImportOptions, Imported, import_onnx};
+use ocellus_ir::{BorderType, Graph};
+
+use crate::args::SourceArgs;
+use crate::layout::PictureAxes;
+
+/// A recipe, and the overrides of the command line.
+pub(crate) struct Source {
+    pub(crate) recipe: Recipe,
+    /// A recipe file was given.
+    pub(crate) has_recipe: bool,
+    pub(crate) options: ImportOptions,
+}
+
+impl Source {
+    pub(crate) fn new(args: &SourceArgs) -> Result<Source> {
+        let recipe = args.recipe.as_deref().map(Recipe::read).transpose()?;
+        Ok(Source {
+            has_recipe: recipe.is_some(),
+            recipe: recipe.unwrap_or_default(),
+            options: ImportOptions { input_shapes: args.inputs.clone() },
+        })
+    }
+
+    pub(crate) fn with_recipe(recipe: Recipe) -> Source {
+        Source { recipe, has_recipe: true, options: ImportOptions::default() }
+    }
+
+    /// Imports an ONNX file; the recipe's shape is that of the only input.
+    pub(crate) fn import(&self, path: &Path) -> Result<Imported> {
+        Ok(import_onnx(path, &self.import_options(path)?)?)
+    }
+
+    /// The overrides: the command line's, and the recipe's shape for the first input that the file declares.
+    pub(crate) fn import_options(&self, path: &Path) -> Result<ImportOptions> {
+        let mut options = self.options.clone();
+        if let Some(shape) = self.recipe.input.shape.clone().filter(|_| options.input_shapes.is_empty()) {
+            // Only the names matter here: sizes that the file leaves open are what the recipe fixes.
+            let names = ocellus_import::input_names(path)?;
+            let name = names.first().with_context(|| format!("{}: the model has no input", path.display()))?;
+            options.input_shapes.push((name.clone(), shape));
+        }
+        Ok(options)
+    }
+
+    /// How pictures become a float input of that type: the recipe's, or what is assumed without one.
+    pub(crate) fn preprocess(&self, border: BorderType) -> Result<Preprocess> {
+        let mut preprocess = self.recipe.preprocess().map_err(anyhow::Error::msg)?;
+        if !self.has_recipe && border != BorderType::F32 {
+            // A model that takes bytes takes pixels.
+            preprocess.std = [1.0; 3];
+        }
+        Ok(preprocess)
+    }
+}
+
+/// The optimized graph of an ONNX file.
+pub(crate) struct FloatModel {
+    pub(crate) imported: Imported,
+    pub(crate) passes: Vec<ocellus_ir::passes::PassReport>,
+}
+
+impl FloatModel {
+    pub(crate) fn open(path: &Path, source: &Source, disabled: &[String]) -> Result<FloatModel> {
+        let mut imported = source.import(path)?;
+        let options = ocellus_ir::passes::Options { disabled: disabled.to_vec() };
+        let passes = ocellus_ir::passes::optimize(&mut imported.graph, &options)
+            .with_context(|| format!("optimizing {}", path.display()))?;
+        Ok(FloatModel { imported, passes })
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.imported.graph
+    }
+}
+
+/// What a pass did, in a line; `None` where it did nothing.
+pub(crate) fn pass_summary(report: &ocellus_ir::passes::PassReport) -> Option<String> {
+    (report.changes > 0).then(|| {
+        format!("pass {}: {} changes, {} nodes and {} multiply-accumulates saved", report.name, report.changes, report.nodes_saved, report.macs_saved)
+    })
+}
+
+/// True for a model file by its name; another extension than `.oce` and `.onnx` is an error.
+pub(crate) fn is_model_file(path: &Path) -> Result<bool> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("oce") => Ok(true),
+        Some("onnx") => Ok(false),
+        _ => bail!("{}: give an .onnx file (float) or an .oce file (made by `ocellus convert`)", path.display()),
+    }
+}
+
+/// A model file, opened and proved.
+pub(crate) struct ModelFile {
+    pub(crate) bytes: AlignedBytes,
+    pub(crate) interpreter: Interpreter,
+}
+
+impl ModelFile {
+    pub(crate) fn open(path: &Path) -> Result<ModelFile> {
+        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        ModelFile::from_bytes(&bytes).with_context(|| path.display().to_string())
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<ModelFile> {
+        ocellus_format::verify(bytes).map_err(|e| anyhow::anyhow!("{e}; convert the model again"))?;
+        let interpreter = Interpreter::new(bytes)?;
+        Ok(ModelFile { bytes: AlignedBytes::from(bytes), interpreter })
+    }
+
+    pub(crate) fn view(&self) -> Result<ModelView<'_>> {
+        ModelView::new_checked(&self.bytes).map_err(|e| anyhow::anyhow!("{e}"))
+    }
+
+    /// The task section: how pictures come in, what answers mean.
+    pub(crate) fn task(&self) -> Result<(Option<Preprocess>, Task, Vec<String>)> {
+        let view = self.view()?;
+        let record = view.task().map_err(|e| anyhow::anyhow!("{e}"))?;
+        Ok(record.map_or((None, Task::None, Vec::new()), |record| {
+            (record.preprocess, record.task, record.labels.lines().map(str::to_owned).collect())
+        }))
+    }
+}
+
+/// The task of a recipe in the terms of a graph: outputs by position.
+pub(crate) fn task_of(recipe: &Recipe, outputs: &[String]) -> Result<Task> {
+    let position = |name: &String| {
+        outputs.iter().position(|output| output == name).map(|i| i as u8).with_context(|| {
+            format!("the recipe names output `{name}`; the model's outputs are {}", outputs.join(", "))
+        })
+    };
+    Ok(match &recipe.task {
+        None => Task::None,
+        Some(TaskRecipe::Classify(task)) => Task::Classify { top_k: task.top_k, softmax: task.logits },
+        Some(TaskRecipe::CenterFace(task)) => Task::CenterFace {
+            stride: task.stride,
+            score_threshold: task.score_threshold,
+            nms_iou: task.nms_iou,
+            heat: position(&task.heat)?,
+            size: position(&task.size)?,
+            offset: position(&task.offset)?,
+            landmarks: position(&task.landmarks)?,
+        },
+    })
+}
+
+/// The picture axes of an input, or an error that says what a picture input is.
+pub(crate) fn picture_axes(name: &str, shape: &[usize]) -> Result<PictureAxes> {
+    PictureAxes::of(shape).with_context(|| {
+        format!("input `{name}` has shape {shape:?}, which is no picture ([1,h,w,c] or [1,c,h,w] with 1 or 3 channels); give a .npy file")
+    })
+}
