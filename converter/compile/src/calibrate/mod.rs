@@ -27,7 +27,7 @@ pub enum Method {
 
 impl Default for Method {
     fn default() -> Method {
-        Method::Percentile(99.99)
+        Method::Percentile(99.999)
     }
 }
 
