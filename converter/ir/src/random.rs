@@ -163,10 +163,11 @@ impl Builder {
                 self.picture(op, x, &rest)?
             }
             4 => {
-                let weights = self.weights(random, &[c, 3, 3, 1]);
+                let k = h.min(w).min(3);
+                let weights = self.weights(random, &[c, k, k, 1]);
                 self.picture(
                     Op::Conv2d {
-                        window: window(random, 3),
+                        window: window(random, k),
                         groups: c,
                     },
                     x,

@@ -126,12 +126,43 @@ pub(super) fn join(graph: &mut Graph, links: &Links, index: usize) -> Result<boo
             },
             before.inputs[0],
         ),
+        (Op::Transpose { order }, Op::Reshape { .. }) => {
+            let source = before.inputs[0];
+            match across_ones(graph.shape(source), graph.shape(before.output), order) {
+                Some(order) => (Op::Transpose { order }, source),
+                None => return Ok(false),
+            }
+        }
         (Op::Slice { .. }, Op::Reshape { .. }) => return slice_before_reshape(graph, links, index),
         _ => return Ok(false),
     };
     let node = &mut graph.nodes[index];
     (node.op, node.inputs) = (op, vec![source]);
     Ok(true)
+}
+
+/// The order of one transpose that does what a reshape from `from` to `to` and a transpose of that do, where the reshape only moves axes of
+/// size 1. Without it such a transpose would not be recognized as the opposite of another.
+fn across_ones(from: &[usize], to: &[usize], order: &[usize]) -> Option<Vec<usize>> {
+    let axes = |shape: &[usize], wide: bool| -> Vec<usize> {
+        (0..shape.len())
+            .filter(|&axis| (shape[axis] != 1) == wide)
+            .collect()
+    };
+    let (wide, wide_to) = (axes(from, true), axes(to, true));
+    let same =
+        wide.len() == wide_to.len() && wide.iter().zip(&wide_to).all(|(&a, &b)| from[a] == to[b]);
+    if !same || from.len() != to.len() {
+        return None;
+    }
+    let mut ones = axes(from, false).into_iter();
+    order
+        .iter()
+        .map(|axis| match wide_to.iter().position(|w| w == axis) {
+            Some(at) => wide.get(at).copied(),
+            None => ones.next(),
+        })
+        .collect()
 }
 
 /// Indices in equal steps upwards.

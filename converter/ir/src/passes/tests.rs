@@ -522,6 +522,18 @@ fn a_shuffle_into_two_halves_becomes_two_strided_slices() {
 }
 
 #[test]
+fn a_transpose_of_moved_ones_meets_its_opposite() {
+    let mut b = Build::new();
+    let x = b.input(&[1, 3, 4, 6]);
+    let x = b.conv(x, 1, 6, UNIT);
+    let y = b.reshape(x, &[3, 4, 1, 6]);
+    let y = b.transpose(y, &[2, 3, 0, 1]);
+    let y = b.transpose(y, &[0, 2, 3, 1]);
+    let y = b.add(Op::Softmax { axis: 3 }, &[y]);
+    needs("movement", &b.done(&[y]), &["conv_2d", "softmax"]);
+}
+
+#[test]
 fn pads_enter_windows_only_where_equal() {
     let pad = |value: f32| Op::Pad {
         before: vec![0, 1, 0, 0],
@@ -698,7 +710,7 @@ fn an_input_read_in_both_layouts_keeps_its_results() {
     let after = needs(
         "input-layout",
         &b.done(&[y, z]),
-        &["reshape", "conv_2d", "fully_connected"].map(|op| op),
+        &["conv_2d", "reshape", "fully_connected"],
     );
     assert_eq!(after.inputs[0].order, [0, 2, 3, 1]);
 }
