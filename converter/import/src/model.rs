@@ -180,10 +180,11 @@ fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outco
     })
 }
 
-/// The element type and the stated sizes of an input: `None` for one that is open, with its name.
-pub(crate) fn declared(
-    info: &ValueInfoProto,
-) -> Outcome<(i32, Option<Vec<Result<usize, String>>>)> {
+/// A size as the file states it, or the name of an open one.
+pub(crate) type StatedSize = Result<usize, String>;
+
+/// The element type and the stated sizes of an input.
+pub(crate) fn declared(info: &ValueInfoProto) -> Outcome<(i32, Option<Vec<StatedSize>>)> {
     let Some(TypeProto {
         value: Some(type_proto::Value::TensorType(tensor)),
         ..
@@ -217,7 +218,7 @@ pub(crate) fn input_shape(
     let name = shown(&info.name);
     let (ty, sizes) = declared(info)?;
     let ty = ElementType::from_onnx(ty)?;
-    let text = |sizes: &[Result<usize, String>]| {
+    let text = |sizes: &[StatedSize]| {
         let words: Vec<String> = sizes
             .iter()
             .map(|size| {
