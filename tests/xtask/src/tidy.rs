@@ -203,10 +203,14 @@ fn members(tree: &Tree, findings: &mut Findings) {
                 "{name}: in neither `members` nor `exclude` of the root Cargo.toml; add it"
             ));
         }
-        let own: Option<toml::Table> = tree.text(&format!("{name}/Cargo.toml")).parse().ok();
-        if own.is_none_or(|own| !own.contains_key("lints")) {
+        // A crate outside the workspace has nothing to inherit.
+        let inherits = tree
+            .text(&format!("{name}/Cargo.toml"))
+            .parse::<toml::Table>()
+            .is_ok_and(|own| own.contains_key("lints"));
+        if members.contains(name) && !inherits {
             findings.push(format!(
-                "{name}/Cargo.toml: no [lints]; write `workspace = true` under it"
+                "{name}/Cargo.toml: no lints; write `[lints]` and `workspace = true`"
             ));
         }
     }
