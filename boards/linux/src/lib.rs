@@ -23,6 +23,13 @@ use ocellus_format::AlignedBytes;
 /// Bytes of a camera frame that the process holds at most: 16,384 by 1,365 pixels in colour.
 const FRAME_BYTES: usize = 64 << 20;
 
+/// Bytes of arena without a model: the kernels' cases run in it.
+const LEAST_ARENA_BYTES: usize = if cfg!(feature = "conformance") {
+    256 << 10
+} else {
+    0
+};
+
 /// A process as a board.
 #[derive(Debug)]
 pub struct Process<C, L> {
@@ -80,7 +87,8 @@ impl<C: Camera, L: Link> WithKernels for Process<C, L> {
     fn run<K: Kernels>(self, kernels: K) -> Result<(), LinkError> {
         // A file that is no model gets no arena; loading it says why.
         let arena_bytes = ModelView::new_checked(&self.model)
-            .map_or(0, |view| view.program().arena_bytes as usize);
+            .map_or(0, |view| view.program().arena_bytes as usize)
+            .max(LEAST_ARENA_BYTES);
         let mut board = Running {
             kernels,
             clock: ProcessClock {
