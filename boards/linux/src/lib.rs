@@ -23,12 +23,8 @@ use ocellus_format::AlignedBytes;
 /// Bytes of a camera frame that the process holds at most: 16,384 by 1,365 pixels in colour.
 const FRAME_BYTES: usize = 64 << 20;
 
-/// Bytes of arena without a model: the kernels' cases run in it.
-const LEAST_ARENA_BYTES: usize = if cfg!(feature = "conformance") {
-    256 << 10
-} else {
-    0
-};
+/// Bytes of arena that the kernels' cases run in, where no model is loaded.
+const CASES_ARENA_BYTES: usize = 256 << 10;
 
 /// A process as a board.
 #[derive(Debug)]
@@ -86,9 +82,11 @@ impl<C: Camera, L: Link> WithKernels for Process<C, L> {
 
     fn run<K: Kernels>(self, kernels: K) -> Result<(), LinkError> {
         // A file that is no model gets no arena; loading it says why.
-        let arena_bytes = ModelView::new_checked(&self.model)
-            .map_or(0, |view| view.program().arena_bytes as usize)
-            .max(LEAST_ARENA_BYTES);
+        let mut arena_bytes = ModelView::new_checked(&self.model)
+            .map_or(0, |view| view.program().arena_bytes as usize);
+        if cfg!(feature = "conformance") {
+            arena_bytes = arena_bytes.max(CASES_ARENA_BYTES);
+        }
         let mut board = Running {
             kernels,
             clock: ProcessClock {
