@@ -36,6 +36,10 @@ pub fn run(
     observer: &mut dyn FnMut(Event),
 ) -> Result<Vec<Answer>, BoardError> {
     match (&board.emulator, image) {
+        // A bare-metal board that nothing emulates needs a probe, which this tool does not drive yet.
+        (None, _) if board.is_bare_metal() => Err(BoardError::NoImage {
+            board: board.name.clone(),
+        }),
         (None, _) => run_here(board, job, observer),
         (Some(emulator), Some(image)) => run_emulated(host, board, emulator, image, job, observer),
         (Some(_), None) => Err(BoardError::NoImage {

@@ -13,7 +13,6 @@ use ocellus_setup::{Host, Need, Terminal, ensure};
 use crate::commands::convert::isa_named;
 use crate::commands::run::{Ran, quantized_inputs};
 use crate::input::Given;
-use crate::output::progress;
 use crate::source::ModelFile;
 
 /// Where a model lies on a board.
@@ -107,7 +106,12 @@ pub(crate) fn prepare(board: Board, file: &ModelFile, all_operators: bool, varia
 
 /// Has a conversation, with a bar for the operators of each inference.
 pub(crate) fn converse(ready: &Ready, job: &Job) -> Result<Vec<Answer>> {
-    let bar = progress(0, &format!("on {}", ready.board.name));
+    let bar = indicatif::ProgressBar::new_spinner().with_style(
+        indicatif::ProgressStyle::with_template("{spinner} {msg} {pos}/{len} {elapsed}")
+            .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
+    );
+    bar.set_message(format!("on {}: operators", ready.board.name));
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
     let answers = ocellus_board_host::run(&ready.host, &ready.board, ready.image.as_ref(), job, &mut |event| {
         if let Event::Progress { done, total } = event {
             bar.set_length(u64::from(total));

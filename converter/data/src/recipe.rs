@@ -124,7 +124,7 @@ pub struct CenterFaceRecipe {
 pub struct CalibrationRecipe {
     /// A folder of pictures or a `.npz` file, relative to the recipe.
     pub data: Option<PathBuf>,
-    /// `minmax` or `percentile`.
+    /// `min-max`, `percentile` or `least-error`.
     pub method: Option<String>,
     /// Share of values inside the range, in percent, for `percentile`.
     pub percentile: Option<f64>,

@@ -46,7 +46,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> Result<()> {
     for path in &args.inputs {
         let given = Given::open(path)?;
         let outcome = run_here(&file, std::slice::from_ref(&given), None, Taps::All)?.outcome;
-        let (values, _) = given.in_graph_order(&border, &preprocess)?;
+        let (values, _) = given.in_file_order(&border, &preprocess)?;
         executor.run(&[&values], &mut |id, float| {
             let name = &graph.tensor(id).name;
             if let (Some(&layer), Some(tapped)) = (by_name.get(name.as_str()), outcome.taps.get(name)) {

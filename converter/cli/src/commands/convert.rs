@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::args::ConvertArgs;
 use crate::board;
 use crate::input::{Border, Given};
-use crate::layout::{PictureAxes, transpose};
+use crate::layout::PictureAxes;
 use crate::output::{grouped, print_json, progress, table};
 use crate::source::{FloatModel, Source, pass_summary, task_of};
 
@@ -247,7 +247,7 @@ fn calibrate(graph: &Graph, borders: &[Border], preprocess: &Preprocess, request
             let chosen: Vec<&PathBuf> = paths.iter().step_by(request.every as usize).collect();
             let samples = chosen.iter().map(|path| {
                 let given = Given::open(path)?;
-                let (values, _) = given.in_graph_order(&borders[0], preprocess)?;
+                let (values, _) = given.in_file_order(&borders[0], preprocess)?;
                 Ok(Sample { inputs: vec![values], sha256: given.picture().map(|picture| picture.sha256) })
             });
             collect(graph, samples, chosen.len(), method)
@@ -255,7 +255,7 @@ fn calibrate(graph: &Graph, borders: &[Border], preprocess: &Preprocess, request
         Calibrate::Given(given) => {
             let border = borders.first().context("the model has no input")?;
             let samples = given.iter().map(|given| {
-                let (values, _) = given.in_graph_order(border, preprocess)?;
+                let (values, _) = given.in_file_order(border, preprocess)?;
                 Ok(Sample { inputs: vec![values], sha256: given.picture().map(|picture| picture.sha256) })
             });
             collect(graph, samples, given.len(), method)
@@ -314,7 +314,7 @@ fn npz_samples(path: &Path, borders: &[Border], every: usize) -> Result<Vec<Samp
             let Some(sample) = samples.get_mut(index) else {
                 bail!("{}: the arrays hold different counts of samples", path.display());
             };
-            sample.inputs.push(transpose(&border.shape, values, &border.order));
+            sample.inputs.push(values.to_vec());
         }
     }
     if samples.is_empty() || samples.iter().any(|sample| sample.inputs.len() != borders.len()) {

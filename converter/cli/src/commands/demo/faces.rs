@@ -70,7 +70,7 @@ pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces>
     let mut job = Job::new(file.bytes.to_vec());
     job.plugin = Some(plugin_option(&ready.host, &std::path::absolute(&counts)?)?);
     job.frames.push(board::frame(&inputs.photograph)?);
-    job.steps = vec![Step::Hello, Step::Verify, Step::Load, Step::Capture { index: 0 }, Step::Infer { progress: true }];
+    job.steps = vec![Step::Hello, Step::Verify, Step::Load, Step::Capture { index: 0 }, Step::Infer { progress: false }];
     job.steps.extend(board::output_steps(&file)?);
     job.steps.extend([Step::Task, Step::Memory]);
     let answers = board::converse(&ready, &job)?;

@@ -43,6 +43,7 @@ pub(super) fn run(args: &DemoArgs, host: &Host, inputs: &Inputs, faces: &Faces, 
     let (_, file) = convert_for(args, &inputs.onet, &source, target, Calibrate::Given(calibration), "onet.oce")?;
 
     let crops = test_crops(&inputs.photograph, faces, &inputs.labels);
+    ensure!(!crops.is_empty(), "the board found no face, so there is nothing to crop");
     let reference = TractReference::load(&inputs.onet, &source.import_options(&inputs.onet)?)?;
     let position = file
         .interpreter
