@@ -163,18 +163,13 @@ impl Calibration {
     ) -> Result<Calibration, CompileError> {
         let mut calibration = Calibration::new(graph, method);
         let mut executor = Executor::new(graph)?;
-        let mut hashes = Vec::new();
         for sample in samples {
             calibration.observe(&mut executor, graph, &sample)?;
-            hashes.extend(sample.sha256);
             progress(calibration.sample_count);
         }
         if calibration.sample_count == 0 {
             return Err(CompileError::NoSamples);
         }
-        hashes.sort_unstable();
-        hashes.dedup();
-        calibration.data = CalibrationData::Samples(hashes);
         Ok(calibration)
     }
 
@@ -216,7 +211,20 @@ impl Calibration {
             });
         }
         self.sample_count += 1;
+        self.record(sample.sha256);
         Ok(())
+    }
+
+    /// Keeps a sample's hash for the record in the model file: sorted, each once.
+    fn record(&mut self, sha256: Option<[u8; 32]>) {
+        if !matches!(self.data, CalibrationData::Samples(_)) {
+            self.data = CalibrationData::Samples(Vec::new());
+        }
+        if let (CalibrationData::Samples(hashes), Some(hash)) = (&mut self.data, sha256)
+            && let Err(at) = hashes.binary_search(&hash)
+        {
+            hashes.insert(at, hash);
+        }
     }
 
     /// Observes the values of one tensor; false where one is not finite.
