@@ -3,7 +3,9 @@
 use ocellus_compile::interpret::{Interpreter, Outcome};
 use ocellus_format::{QParams, Task};
 use ocellus_image::Geometry;
-use ocellus_tasks::{ArrayS8, Best, CenterFaceMaps, Class, Detection, Reals, centerface, nms, softmax, top_k};
+use ocellus_tasks::{
+    ArrayS8, Best, CenterFaceMaps, Class, Detection, Reals, centerface, nms, softmax, top_k,
+};
 use serde_json::{Value, json};
 
 /// Most boxes that an answer holds.
@@ -23,32 +25,63 @@ pub(crate) struct Output<A> {
 }
 
 /// Decodes the outputs of a run by the task of the model file.
-pub(crate) fn answer(interpreter: &Interpreter, outcome: &Outcome, task: Task, geometry: Option<Geometry>) -> Answer {
+pub(crate) fn answer(
+    interpreter: &Interpreter,
+    outcome: &Outcome,
+    task: Task,
+    geometry: Option<Geometry>,
+) -> Answer {
     decode(&user_outputs(interpreter, outcome), task, geometry)
 }
 
 /// The program's output behind each of the user's outputs.
 fn user_outputs<'a>(interpreter: &Interpreter, outcome: &'a Outcome) -> Vec<Output<ArrayS8<'a>>> {
-    let unknown = QParams { scale: 1.0, zero_point: 0 };
+    let unknown = QParams {
+        scale: 1.0,
+        zero_point: 0,
+    };
     let outputs = interpreter.info().outputs.iter();
     outputs
         .map(|output| {
-            let first = output.assembly.outputs().next().and_then(|position| outcome.outputs.get(usize::from(position)));
+            let first = output
+                .assembly
+                .outputs()
+                .next()
+                .and_then(|position| outcome.outputs.get(usize::from(position)));
             match first {
-                Some(tensor) => {
-                    Output { shape: tensor.shape.clone(), values: ArrayS8 { data: &tensor.values, qparams: tensor.qparams } }
-                }
-                None => Output { shape: Vec::new(), values: ArrayS8 { data: &[], qparams: unknown } },
+                Some(tensor) => Output {
+                    shape: tensor.shape.clone(),
+                    values: ArrayS8 {
+                        data: &tensor.values,
+                        qparams: tensor.qparams,
+                    },
+                },
+                None => Output {
+                    shape: Vec::new(),
+                    values: ArrayS8 {
+                        data: &[],
+                        qparams: unknown,
+                    },
+                },
             }
         })
         .collect()
 }
 
 /// Decodes outputs, maps with the channels last; `geometry` maps boxes back to the picture.
-pub(crate) fn decode<A: Reals + Copy>(maps: &[Output<A>], task: Task, geometry: Option<Geometry>) -> Answer {
+pub(crate) fn decode<A: Reals + Copy>(
+    maps: &[Output<A>],
+    task: Task,
+    geometry: Option<Geometry>,
+) -> Answer {
     match task {
-        Task::Classify { top_k: k, softmax: logits } => {
-            let Some(scores) = maps.first() else { return Answer::default() };
+        Task::Classify {
+            top_k: k,
+            softmax: logits,
+        } => {
+            let Some(scores) = maps.first() else {
+                return Answer::default();
+            };
             let mut ranking = vec![Class::default(); usize::from(k)];
             let len = top_k(scores.values, &mut ranking);
             ranking.truncate(len);
@@ -57,12 +90,27 @@ pub(crate) fn decode<A: Reals + Copy>(maps: &[Output<A>], task: Task, geometry: 
                     class.score = softmax(scores.values, class.class_id as usize);
                 }
             }
-            Answer { classes: Some(ranking), ..Answer::default() }
+            Answer {
+                classes: Some(ranking),
+                ..Answer::default()
+            }
         }
-        Task::CenterFace { stride, score_threshold, nms_iou, heat, size, offset, .. } => {
+        Task::CenterFace {
+            stride,
+            score_threshold,
+            nms_iou,
+            heat,
+            size,
+            offset,
+            ..
+        } => {
             let get = |position: u8| maps.get(usize::from(position));
-            let (Some(heat), Some(size), Some(offset)) = (get(heat), get(size), get(offset)) else { return Answer::default() };
-            let [.., rows, columns, 1] = heat.shape[..] else { return Answer::default() };
+            let (Some(heat), Some(size), Some(offset)) = (get(heat), get(size), get(offset)) else {
+                return Answer::default();
+            };
+            let [.., rows, columns, 1] = heat.shape[..] else {
+                return Answer::default();
+            };
             let maps = CenterFaceMaps {
                 rows: rows as u32,
                 columns: columns as u32,
@@ -79,7 +127,10 @@ pub(crate) fn decode<A: Reals + Copy>(maps: &[Output<A>], task: Task, geometry: 
             for detection in &mut places {
                 map_back(detection, geometry);
             }
-            Answer { detections: Some(places), ..Answer::default() }
+            Answer {
+                detections: Some(places),
+                ..Answer::default()
+            }
         }
         _ => Answer::default(),
     }
@@ -119,11 +170,24 @@ impl Answer {
 
     /// A line for each finding.
     pub(crate) fn lines(&self, labels: &[String]) -> Vec<String> {
-        let label = |class: u32| labels.get(class as usize).cloned().unwrap_or_else(|| format!("class {class}"));
+        let label = |class: u32| {
+            labels
+                .get(class as usize)
+                .cloned()
+                .unwrap_or_else(|| format!("class {class}"))
+        };
         let mut lines = Vec::new();
         for d in self.detections.iter().flatten() {
             let b = d.bbox;
-            lines.push(format!("{} {:.3} at ({:.0}, {:.0}) to ({:.0}, {:.0})", label(d.class_id), d.score, b.x0, b.y0, b.x1, b.y1));
+            lines.push(format!(
+                "{} {:.3} at ({:.0}, {:.0}) to ({:.0}, {:.0})",
+                label(d.class_id),
+                d.score,
+                b.x0,
+                b.y0,
+                b.x1,
+                b.y1
+            ));
         }
         for c in self.classes.iter().flatten() {
             lines.push(format!("{} {:.4}", label(c.class_id), c.score));

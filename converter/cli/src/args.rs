@@ -213,7 +213,14 @@ mod tests {
 
     #[test]
     fn shapes_are_read_and_refused() {
-        assert_eq!(parse_input_shape("input.1=1x3x448x640"), Ok(("input.1".to_owned(), vec![1, 3, 448, 640])));
-        assert!(parse_input_shape("x=1xN").is_err() && parse_input_shape("1x3").is_err() && parse_input_shape("x=0x3").is_err());
+        assert_eq!(
+            parse_input_shape("input.1=1x3x448x640"),
+            Ok(("input.1".to_owned(), vec![1, 3, 448, 640]))
+        );
+        assert!(
+            parse_input_shape("x=1xN").is_err()
+                && parse_input_shape("1x3").is_err()
+                && parse_input_shape("x=0x3").is_err()
+        );
     }
 }

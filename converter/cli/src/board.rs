@@ -1,13 +1,15 @@
 //! Boards: what fits where, and conversations with them.
 
 use anyhow::{Context, Result, bail};
+use ocellus_board_api::PixelFormat;
 use ocellus_board_file::{Board, Role};
-use ocellus_board_host::{Answer, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image};
+use ocellus_board_host::{
+    Answer, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image,
+};
 use ocellus_compile::budget::{Region, fit as fit_regions};
 use ocellus_compile::interpret::{Outcome, Tapped};
 use ocellus_compile::{Report, Target};
 use ocellus_data::Picture;
-use ocellus_board_api::PixelFormat;
 use ocellus_setup::{Host, Need, Terminal, ensure};
 
 use crate::commands::convert::isa_named;
@@ -44,7 +46,9 @@ fn regions(board: &Board) -> Vec<Region> {
             is_ram,
         })
     };
-    of(Role::Arena, true).chain(of(Role::Model, false)).collect()
+    of(Role::Arena, true)
+        .chain(of(Role::Model, false))
+        .collect()
 }
 
 /// Places a model on a board.
@@ -64,7 +68,12 @@ fn try_fit(board: &Board, report: &Report) -> Result<Fit> {
     // A board without declared regions is a PC or a Linux machine: memory is the operating system's.
     if regions.is_empty() {
         let word = "memory of the system".to_owned();
-        return Ok(Fit { board: board.name.clone(), model_region: word.clone(), arena_region: word, refusal: None });
+        return Ok(Fit {
+            board: board.name.clone(),
+            model_region: word.clone(),
+            arena_region: word,
+            refusal: None,
+        });
     }
     Ok(match fit_regions(report, &regions) {
         Ok(placement) => Fit {
@@ -96,10 +105,19 @@ pub(crate) struct Ready {
 }
 
 /// Gets what is missing and builds the image with the operators of a model, or with all.
-pub(crate) fn prepare(board: Board, file: &ModelFile, all_operators: bool, variant: Variant) -> Result<Ready> {
+pub(crate) fn prepare(
+    board: Board,
+    file: &ModelFile,
+    all_operators: bool,
+    variant: Variant,
+) -> Result<Ready> {
     let host = Host::here()?;
     ensure(&Need::for_board(&board), &host, &Terminal::new())?;
-    let operators = if all_operators { OperatorSet::All } else { OperatorSet::of(&file.view()?) };
+    let operators = if all_operators {
+        OperatorSet::All
+    } else {
+        OperatorSet::of(&file.view()?)
+    };
     let image = build_image(&host, &board, &operators, variant, &Terminal::new())?;
     Ok(Ready { host, board, image })
 }
@@ -112,17 +130,27 @@ pub(crate) fn converse(ready: &Ready, job: &Job) -> Result<Vec<Answer>> {
     );
     bar.set_message(format!("on {}: operators", ready.board.name));
     bar.enable_steady_tick(std::time::Duration::from_millis(200));
-    let answers = ocellus_board_host::run(&ready.host, &ready.board, ready.image.as_ref(), job, &mut |event| {
-        if let Event::Progress { done, total } = event {
-            bar.set_length(u64::from(total));
-            bar.set_position(u64::from(done));
-        }
-    });
+    let answers = ocellus_board_host::run(
+        &ready.host,
+        &ready.board,
+        ready.image.as_ref(),
+        job,
+        &mut |event| {
+            if let Event::Progress { done, total } = event {
+                bar.set_length(u64::from(total));
+                bar.set_position(u64::from(done));
+            }
+        },
+    );
     bar.finish_and_clear();
     let answers = answers?;
     for (step, answer) in job.steps.iter().zip(&answers) {
         if let Answer::Refused(error) = answer {
-            bail!("board `{}` refused to {}: {error}", ready.board.name, deed(step));
+            bail!(
+                "board `{}` refused to {}: {error}",
+                ready.board.name,
+                deed(step)
+            );
         }
     }
     Ok(answers)
@@ -161,7 +189,12 @@ pub(crate) fn output_steps(file: &ModelFile) -> Result<Vec<Step>> {
     let view = file.view()?;
     let outputs = view.program().outputs.iter().enumerate();
     Ok(outputs
-        .filter_map(|(index, tensor)| Some(Step::Output { index: index as u8, len: view.tensor(tensor)?.len_bytes }))
+        .filter_map(|(index, tensor)| {
+            Some(Step::Output {
+                index: index as u8,
+                len: view.tensor(tensor)?.len_bytes,
+            })
+        })
         .collect())
 }
 
@@ -172,15 +205,25 @@ pub(crate) fn outcome(file: &ModelFile, answers: &[Answer]) -> Result<Outcome> {
         Answer::Output(bytes) => Some(bytes),
         _ => None,
     });
-    let outputs = view.program().outputs.iter().zip(bytes).map(|(tensor, bytes)| {
-        let info = view.tensor(tensor).context("the model names a tensor that it does not have")?;
-        Ok(Tapped {
-            shape: info.shape().iter().map(|&size| size as usize).collect(),
-            qparams: info.qparams,
-            values: bytes.iter().map(|&byte| byte as i8).collect(),
-        })
-    });
-    Ok(Outcome { outputs: outputs.collect::<Result<_>>()?, ..Outcome::default() })
+    let outputs = view
+        .program()
+        .outputs
+        .iter()
+        .zip(bytes)
+        .map(|(tensor, bytes)| {
+            let info = view
+                .tensor(tensor)
+                .context("the model names a tensor that it does not have")?;
+            Ok(Tapped {
+                shape: info.shape().iter().map(|&size| size as usize).collect(),
+                qparams: info.qparams,
+                values: bytes.iter().map(|&byte| byte as i8).collect(),
+            })
+        });
+    Ok(Outcome {
+        outputs: outputs.collect::<Result<_>>()?,
+        ..Outcome::default()
+    })
 }
 
 /// The word for the instruction set in a board's answers.
@@ -202,16 +245,27 @@ pub(crate) fn run(board: Board, file: &ModelFile, given: &[Given]) -> Result<(Ra
             job.frames.push(frame(picture)?);
             job.steps.push(Step::Capture { index: 0 });
         }
-        _ => job.steps.extend(inputs.into_iter().enumerate().map(|(index, values)| Step::Input {
-            index: index as u8,
-            data: values.into_iter().map(|v| v as u8).collect(),
-        })),
+        _ => job.steps.extend(
+            inputs
+                .into_iter()
+                .enumerate()
+                .map(|(index, values)| Step::Input {
+                    index: index as u8,
+                    data: values.into_iter().map(|v| v as u8).collect(),
+                }),
+        ),
     }
     job.steps.push(Step::Infer { progress: true });
     job.steps.extend(output_steps(file)?);
     let answers = converse(&ready, &job)?;
     let isa = isa_in(&answers).unwrap_or_else(|| ready.board.isa.name().to_owned());
-    Ok((Ran { outcome: outcome(file, &answers)?, geometry }, isa))
+    Ok((
+        Ran {
+            outcome: outcome(file, &answers)?,
+            geometry,
+        },
+        isa,
+    ))
 }
 
 /// Proves that a model file and its arena have a place on a board.

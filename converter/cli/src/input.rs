@@ -42,18 +42,31 @@ impl Given {
     }
 
     /// As real numbers in the source's order of axes, and where a picture lies in them.
-    pub(crate) fn in_file_order(&self, border: &Border, preprocess: &Preprocess) -> Result<(Vec<f32>, Option<Geometry>)> {
+    pub(crate) fn in_file_order(
+        &self,
+        border: &Border,
+        preprocess: &Preprocess,
+    ) -> Result<(Vec<f32>, Option<Geometry>)> {
         match self {
             Given::Array(array) => {
                 let expected: usize = border.shape.iter().product();
                 if array.shape != border.shape && array.values.len() != expected {
-                    bail!("the array has shape {:?} and input `{}` has {:?}", array.shape, border.name, border.shape);
+                    bail!(
+                        "the array has shape {:?} and input `{}` has {:?}",
+                        array.shape,
+                        border.name,
+                        border.shape
+                    );
                 }
                 Ok((array.values.to_f32(), None))
             }
             Given::Picture(picture) => {
                 let axes = picture_axes(&border.name, &border.shape)?;
-                let size = InputSize { height_px: axes.height as u32, width_px: axes.width as u32, channels: axes.channels as u32 };
+                let size = InputSize {
+                    height_px: axes.height as u32,
+                    width_px: axes.width as u32,
+                    channels: axes.channels as u32,
+                };
                 let mut pixels = vec![0.0; axes.height * axes.width * axes.channels];
                 let geometry = into_f32(&picture.frame(), preprocess, size, &mut pixels)
                     .map_err(|e| anyhow::anyhow!("input `{}`: {e:?}", border.name))?;
@@ -63,7 +76,11 @@ impl Given {
     }
 
     /// As real numbers in the graph's order of axes.
-    pub(crate) fn in_graph_order(&self, border: &Border, preprocess: &Preprocess) -> Result<(Vec<f32>, Option<Geometry>)> {
+    pub(crate) fn in_graph_order(
+        &self,
+        border: &Border,
+        preprocess: &Preprocess,
+    ) -> Result<(Vec<f32>, Option<Geometry>)> {
         let (values, geometry) = self.in_file_order(border, preprocess)?;
         Ok((transpose(&border.shape, &values, &border.order), geometry))
     }
@@ -78,12 +95,19 @@ impl Given {
     ) -> Result<(Vec<i8>, Option<Geometry>)> {
         if let Given::Picture(picture) = self {
             let axes = picture_axes(&border.name, &border.shape)?;
-            let size = InputSize { height_px: axes.height as u32, width_px: axes.width as u32, channels: axes.channels as u32 };
+            let size = InputSize {
+                height_px: axes.height as u32,
+                width_px: axes.width as u32,
+                channels: axes.channels as u32,
+            };
             let mut pixels = vec![0; axes.height * axes.width * axes.channels];
             let geometry = into_s8(&picture.frame(), preprocess, q, size, &mut pixels)
                 .map_err(|e| anyhow::anyhow!("input `{}`: {e:?}", border.name))?;
             let in_file_order = from_nhwc(axes, pixels);
-            return Ok((transpose(&border.shape, &in_file_order, &border.order), Some(geometry)));
+            return Ok((
+                transpose(&border.shape, &in_file_order, &border.order),
+                Some(geometry),
+            ));
         }
         let (values, geometry) = self.in_graph_order(border, preprocess)?;
         Ok((quantize(&values), geometry))
@@ -92,14 +116,25 @@ impl Given {
 
 /// Sorts `INPUT`s of the command line to the model's inputs: `NAME=file`, or one file for the only input.
 pub(crate) fn assign(borders: &[Border], inputs: &[String]) -> Result<Vec<Given>> {
-    let names = || borders.iter().map(|border| border.name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        borders
+            .iter()
+            .map(|border| border.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let mut given: Vec<Option<Given>> = borders.iter().map(|_| None).collect();
     for input in inputs {
-        let named = input.split_once('=').and_then(|(name, path)| Some((borders.iter().position(|b| b.name == name)?, path)));
+        let named = input
+            .split_once('=')
+            .and_then(|(name, path)| Some((borders.iter().position(|b| b.name == name)?, path)));
         let (position, path) = match named {
             Some((position, path)) => (position, PathBuf::from(path)),
             None if borders.len() == 1 => (0, PathBuf::from(input)),
-            None => bail!("the model has several inputs ({}); give each as NAME=file.npy", names()),
+            None => bail!(
+                "the model has several inputs ({}); give each as NAME=file.npy",
+                names()
+            ),
         };
         if given[position].is_some() {
             bail!("input `{}` is given twice", borders[position].name);
@@ -109,6 +144,14 @@ pub(crate) fn assign(borders: &[Border], inputs: &[String]) -> Result<Vec<Given>
     given
         .into_iter()
         .zip(borders)
-        .map(|(given, border)| given.with_context(|| format!("input `{}` is missing; the inputs are {}", border.name, names())))
+        .map(|(given, border)| {
+            given.with_context(|| {
+                format!(
+                    "input `{}` is missing; the inputs are {}",
+                    border.name,
+                    names()
+                )
+            })
+        })
         .collect()
 }

@@ -28,8 +28,16 @@ impl Layer {
 /// The share of multiply-accumulates on kernels that are not the reference's.
 pub(crate) fn simd_share(layers: &[Layer]) -> f64 {
     let macs: u64 = layers.iter().map(|layer| layer.macs).sum();
-    let simd: u64 = layers.iter().filter(|layer| layer.on_simd).map(|layer| layer.macs).sum();
-    if macs == 0 { 0.0 } else { simd as f64 / macs as f64 }
+    let simd: u64 = layers
+        .iter()
+        .filter(|layer| layer.on_simd)
+        .map(|layer| layer.macs)
+        .sum();
+    if macs == 0 {
+        0.0
+    } else {
+        simd as f64 / macs as f64
+    }
 }
 
 /// The layers of a model file on an instruction set.
@@ -40,15 +48,25 @@ pub(crate) fn layers(file: &ModelFile, isa: Isa) -> Result<Vec<Layer>> {
     operators
         .enumerate()
         .map(|(index, operator)| {
-            let (choice, macs) = kernel(&operator, isa).with_context(|| format!("operator {index} does not decode"))?;
-            let output = operator.outputs.iter().next().and_then(|tensor| view.tensor(tensor));
+            let (choice, macs) = kernel(&operator, isa)
+                .with_context(|| format!("operator {index} does not decode"))?;
+            let output = operator
+                .outputs
+                .iter()
+                .next()
+                .and_then(|tensor| view.tensor(tensor));
             Ok(Layer {
-                name: names.get(index).cloned().unwrap_or_else(|| format!("operator {index}")),
+                name: names
+                    .get(index)
+                    .cloned()
+                    .unwrap_or_else(|| format!("operator {index}")),
                 op: operator.code.name(),
                 kernel: choice.display().to_string(),
                 on_simd: choice.isa != Isa::Reference,
                 macs,
-                shape: output.map(|tensor| tensor.shape().to_vec()).unwrap_or_default(),
+                shape: output
+                    .map(|tensor| tensor.shape().to_vec())
+                    .unwrap_or_default(),
             })
         })
         .collect()

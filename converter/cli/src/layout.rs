@@ -23,8 +23,18 @@ impl PictureAxes {
         };
         let plausible = |channels: usize| matches!(channels, 1 | 3);
         match axes {
-            [height, width, channels] if plausible(channels) => Some(PictureAxes { height, width, channels, channels_last: true }),
-            [channels, height, width] if plausible(channels) => Some(PictureAxes { height, width, channels, channels_last: false }),
+            [height, width, channels] if plausible(channels) => Some(PictureAxes {
+                height,
+                width,
+                channels,
+                channels_last: true,
+            }),
+            [channels, height, width] if plausible(channels) => Some(PictureAxes {
+                height,
+                width,
+                channels,
+                channels_last: false,
+            }),
             _ => None,
         }
     }
@@ -40,7 +50,16 @@ pub(crate) fn from_nhwc<T: Copy>(axes: PictureAxes, pixels: Vec<T>) -> Vec<T> {
     if axes.channels_last {
         return pixels;
     }
-    (0..axes.channels).flat_map(|c| pixels.iter().skip(c).step_by(axes.channels).copied().collect::<Vec<T>>()).collect()
+    (0..axes.channels)
+        .flat_map(|c| {
+            pixels
+                .iter()
+                .skip(c)
+                .step_by(axes.channels)
+                .copied()
+                .collect::<Vec<T>>()
+        })
+        .collect()
 }
 
 /// Values of `shape` in another order of axes: axis `i` of the result is axis `order[i]`.
@@ -57,7 +76,13 @@ pub(crate) fn transpose<T: Copy>(shape: &[usize], values: &[T], order: &[usize])
     let mut index = vec![0; sizes.len()];
     let mut out = Vec::with_capacity(values.len());
     for _ in 0..values.len() {
-        out.push(values[index.iter().zip(&steps).map(|(i, step)| i * step).sum::<usize>()]);
+        out.push(
+            values[index
+                .iter()
+                .zip(&steps)
+                .map(|(i, step)| i * step)
+                .sum::<usize>()],
+        );
         for axis in (0..sizes.len()).rev() {
             index[axis] += 1;
             if index[axis] < sizes[axis] {
@@ -86,6 +111,9 @@ mod tests {
         let axes = PictureAxes::of(&[1, 3, 1, 2]).unwrap();
         let planes = from_nhwc(axes, vec![1, 2, 3, 4, 5, 6]);
         assert_eq!(planes, [1, 4, 2, 5, 3, 6]);
-        assert_eq!(transpose(&[1, 3, 1, 2], &planes, &[0, 2, 3, 1]), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(
+            transpose(&[1, 3, 1, 2], &planes, &[0, 2, 3, 1]),
+            [1, 2, 3, 4, 5, 6]
+        );
     }
 }

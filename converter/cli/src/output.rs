@@ -37,8 +37,18 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         text.truncate(text.trim_end_matches(' ').len());
         text.push('\n');
     };
-    line(&header.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>());
-    line(&widths.iter().map(|&width| "-".repeat(width)).collect::<Vec<_>>());
+    line(
+        &header
+            .iter()
+            .map(|&cell| cell.to_owned())
+            .collect::<Vec<_>>(),
+    );
+    line(
+        &widths
+            .iter()
+            .map(|&width| "-".repeat(width))
+            .collect::<Vec<_>>(),
+    );
     for row in rows {
         line(row);
     }
@@ -60,9 +70,10 @@ pub(crate) fn grouped(value: u64) -> String {
 
 /// A progress bar on standard error.
 pub(crate) fn progress(len: u64, what: &str) -> indicatif::ProgressBar {
-    let style = indicatif::ProgressStyle::with_template("{msg:24} [{bar:32}] {pos}/{len} {elapsed}")
-        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar())
-        .progress_chars("=> ");
+    let style =
+        indicatif::ProgressStyle::with_template("{msg:24} [{bar:32}] {pos}/{len} {elapsed}")
+            .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar())
+            .progress_chars("=> ");
     let bar = indicatif::ProgressBar::new(len).with_style(style);
     bar.set_message(what.to_owned());
     bar
@@ -74,12 +85,24 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let text = table(&["layer", "macs"], &[vec!["a".into(), "10".into()], vec!["longer".into(), "1".into()]]);
-        assert_eq!(text, "layer   macs\n------  ----\na         10\nlonger     1\n");
+        let text = table(
+            &["layer", "macs"],
+            &[
+                vec!["a".into(), "10".into()],
+                vec!["longer".into(), "1".into()],
+            ],
+        );
+        assert_eq!(
+            text,
+            "layer   macs\n------  ----\na         10\nlonger     1\n"
+        );
     }
 
     #[test]
     fn digits_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
     }
 }

@@ -26,12 +26,18 @@ impl Source {
         Ok(Source {
             has_recipe: recipe.is_some(),
             recipe: recipe.unwrap_or_default(),
-            options: ImportOptions { input_shapes: args.inputs.clone() },
+            options: ImportOptions {
+                input_shapes: args.inputs.clone(),
+            },
         })
     }
 
     pub(crate) fn with_recipe(recipe: Recipe) -> Source {
-        Source { recipe, has_recipe: true, options: ImportOptions::default() }
+        Source {
+            recipe,
+            has_recipe: true,
+            options: ImportOptions::default(),
+        }
     }
 
     /// Imports an ONNX file; the recipe's shape is that of the only input.
@@ -42,10 +48,18 @@ impl Source {
     /// The overrides: the command line's, and the recipe's shape for the first input that the file declares.
     pub(crate) fn import_options(&self, path: &Path) -> Result<ImportOptions> {
         let mut options = self.options.clone();
-        if let Some(shape) = self.recipe.input.shape.clone().filter(|_| options.input_shapes.is_empty()) {
+        if let Some(shape) = self
+            .recipe
+            .input
+            .shape
+            .clone()
+            .filter(|_| options.input_shapes.is_empty())
+        {
             // Only the names matter here: sizes that the file leaves open are what the recipe fixes.
             let names = ocellus_import::input_names(path)?;
-            let name = names.first().with_context(|| format!("{}: the model has no input", path.display()))?;
+            let name = names
+                .first()
+                .with_context(|| format!("{}: the model has no input", path.display()))?;
             options.input_shapes.push((name.clone(), shape));
         }
         Ok(options)
@@ -71,7 +85,9 @@ pub(crate) struct FloatModel {
 impl FloatModel {
     pub(crate) fn open(path: &Path, source: &Source, disabled: &[String]) -> Result<FloatModel> {
         let mut imported = source.import(path)?;
-        let options = ocellus_ir::passes::Options { disabled: disabled.to_vec() };
+        let options = ocellus_ir::passes::Options {
+            disabled: disabled.to_vec(),
+        };
         let passes = ocellus_ir::passes::optimize(&mut imported.graph, &options)
             .with_context(|| format!("optimizing {}", path.display()))?;
         Ok(FloatModel { imported, passes })
@@ -85,7 +101,10 @@ impl FloatModel {
 /// What a pass did, in a line; `None` where it did nothing.
 pub(crate) fn pass_summary(report: &ocellus_ir::passes::PassReport) -> Option<String> {
     (report.changes > 0).then(|| {
-        format!("pass {}: {} changes, {} nodes and {} multiply-accumulates saved", report.name, report.changes, report.nodes_saved, report.macs_saved)
+        format!(
+            "pass {}: {} changes, {} nodes and {} multiply-accumulates saved",
+            report.name, report.changes, report.nodes_saved, report.macs_saved
+        )
     })
 }
 
@@ -94,7 +113,10 @@ pub(crate) fn is_model_file(path: &Path) -> Result<bool> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("oce") => Ok(true),
         Some("onnx") => Ok(false),
-        _ => bail!("{}: give an .onnx file (float) or an .oce file (made by `ocellus convert`)", path.display()),
+        _ => bail!(
+            "{}: give an .onnx file (float) or an .oce file (made by `ocellus convert`)",
+            path.display()
+        ),
     }
 }
 
@@ -111,9 +133,13 @@ impl ModelFile {
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<ModelFile> {
-        ocellus_format::verify(bytes).map_err(|e| anyhow::anyhow!("{e}; convert the model again"))?;
+        ocellus_format::verify(bytes)
+            .map_err(|e| anyhow::anyhow!("{e}; convert the model again"))?;
         let interpreter = Interpreter::new(bytes)?;
-        Ok(ModelFile { bytes: AlignedBytes::from(bytes), interpreter })
+        Ok(ModelFile {
+            bytes: AlignedBytes::from(bytes),
+            interpreter,
+        })
     }
 
     pub(crate) fn view(&self) -> Result<ModelView<'_>> {
@@ -125,7 +151,11 @@ impl ModelFile {
         let view = self.view()?;
         let record = view.task().map_err(|e| anyhow::anyhow!("{e}"))?;
         Ok(record.map_or((None, Task::None, Vec::new()), |record| {
-            (record.preprocess, record.task, record.labels.lines().map(str::to_owned).collect())
+            (
+                record.preprocess,
+                record.task,
+                record.labels.lines().map(str::to_owned).collect(),
+            )
         }))
     }
 }
@@ -133,13 +163,23 @@ impl ModelFile {
 /// The task of a recipe in the terms of a graph: outputs by position.
 pub(crate) fn task_of(recipe: &Recipe, outputs: &[String]) -> Result<Task> {
     let position = |name: &String| {
-        outputs.iter().position(|output| output == name).map(|i| i as u8).with_context(|| {
-            format!("the recipe names output `{name}`; the model's outputs are {}", outputs.join(", "))
-        })
+        outputs
+            .iter()
+            .position(|output| output == name)
+            .map(|i| i as u8)
+            .with_context(|| {
+                format!(
+                    "the recipe names output `{name}`; the model's outputs are {}",
+                    outputs.join(", ")
+                )
+            })
     };
     Ok(match &recipe.task {
         None => Task::None,
-        Some(TaskRecipe::Classify(task)) => Task::Classify { top_k: task.top_k, softmax: task.logits },
+        Some(TaskRecipe::Classify(task)) => Task::Classify {
+            top_k: task.top_k,
+            softmax: task.logits,
+        },
         Some(TaskRecipe::CenterFace(task)) => Task::CenterFace {
             stride: task.stride,
             score_threshold: task.score_threshold,

@@ -54,8 +54,17 @@ pub(crate) struct Cost {
 pub(crate) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
     let board = board::find(&args.board)?;
-    let bench = if board.emulator.is_some() { on_emulator(board, &file)? } else { on_this_machine(&board.name, &file)? };
-    if json { print_json(bench.to_json(&args.model.display().to_string())) } else { bench.print(); Ok(()) }
+    let bench = if board.emulator.is_some() {
+        on_emulator(board, &file)?
+    } else {
+        on_this_machine(&board.name, &file)?
+    };
+    if json {
+        print_json(bench.to_json(&args.model.display().to_string()))
+    } else {
+        bench.print();
+        Ok(())
+    }
 }
 
 impl Bench {
@@ -88,7 +97,9 @@ impl Bench {
             .iter()
             .map(|(layer, cost)| {
                 let per_mac = match (cost.instructions, layer.macs) {
-                    (Some(instructions), 1..) => format!("{:.2}", instructions as f64 / layer.macs as f64),
+                    (Some(instructions), 1..) => {
+                        format!("{:.2}", instructions as f64 / layer.macs as f64)
+                    }
                     _ => "-".to_owned(),
                 };
                 vec![
@@ -102,24 +113,50 @@ impl Bench {
                 ]
             })
             .collect();
-        let header = ["layer", "kernel", "macs", "instructions", "a mac", "est. cycles", "us"];
+        let header = [
+            "layer",
+            "kernel",
+            "macs",
+            "instructions",
+            "a mac",
+            "est. cycles",
+            "us",
+        ];
         print!("{}", table(&header, &rows));
         println!();
         println!("board {}, instruction set {}", self.board, self.isa);
-        println!("multiply-accumulates  {} ({:.1} % on SIMD kernels)", grouped(self.macs), 100.0 * self.macs_on_simd_share);
+        println!(
+            "multiply-accumulates  {} ({:.1} % on SIMD kernels)",
+            grouped(self.macs),
+            100.0 * self.macs_on_simd_share
+        );
         println!("instructions          {}", count(self.instructions));
         println!("estimated cycles      {}", count(self.estimated_cycles));
         println!("time, us              {}", time(self.wall_us));
-        println!("load / verify         {} / {} instructions", count(self.load_instructions), count(self.verify_instructions));
+        println!(
+            "load / verify         {} / {} instructions",
+            count(self.load_instructions),
+            count(self.verify_instructions)
+        );
         println!("arena                 {} bytes", grouped(self.arena_bytes));
-        println!("model / code          {} / {} bytes", grouped(self.model_bytes), count(self.code_bytes));
-        println!("RAM / stack           {} / {} bytes", count(self.ram_bytes), count(self.stack_bytes));
+        println!(
+            "model / code          {} / {} bytes",
+            grouped(self.model_bytes),
+            count(self.code_bytes)
+        );
+        println!(
+            "RAM / stack           {} / {} bytes",
+            count(self.ram_bytes),
+            count(self.stack_bytes)
+        );
     }
 }
 
 /// Inputs that are neither constant nor random: the same on every machine.
 fn pattern(len: usize) -> Vec<i8> {
-    (0..len).map(|index| (index.wrapping_mul(37) >> 1) as i8).collect()
+    (0..len)
+        .map(|index| (index.wrapping_mul(37) >> 1) as i8)
+        .collect()
 }
 
 fn on_emulator(board: ocellus_board_file::Board, file: &ModelFile) -> Result<Bench> {
@@ -131,9 +168,15 @@ fn on_emulator(board: ocellus_board_file::Board, file: &ModelFile) -> Result<Ben
     let memory = memory(&answers).context("the board did not say what memory it uses")?;
     let isa = isa_in(&answers).context("the board did not say its instruction set")?;
     let layers = layers(file, isa_named(&isa)?)?;
-    let of = |report: &Report, kind: Kind| report.of(kind).next().map(|bracket| bracket.counts.clone());
-    let total = of(&totals, Kind::Inference).context("the counter found no inference between the markers")?;
-    let costs: Vec<Counts> = per_layer.of(Kind::Inference).next().map(|bracket| bracket.layers.clone()).unwrap_or_default();
+    let of =
+        |report: &Report, kind: Kind| report.of(kind).next().map(|bracket| bracket.counts.clone());
+    let total = of(&totals, Kind::Inference)
+        .context("the counter found no inference between the markers")?;
+    let costs: Vec<Counts> = per_layer
+        .of(Kind::Inference)
+        .next()
+        .map(|bracket| bracket.layers.clone())
+        .unwrap_or_default();
     anyhow::ensure!(
         costs.len() == layers.len(),
         "the counter found {} layers and the model has {}",
@@ -154,15 +197,24 @@ fn on_emulator(board: ocellus_board_file::Board, file: &ModelFile) -> Result<Ben
         verify_instructions: of(&totals, Kind::Verify).map(|counts| counts.instructions),
         arena_bytes: u64::from(memory.arena_bytes),
         model_bytes: file.bytes.len() as u64,
-        code_bytes: plain.image.as_ref().filter(|_| plain.board.is_bare_metal()).map(|image| image.code_bytes),
-        ram_bytes: statics.zip(stack).map(|(statics, stack)| statics + stack + u64::from(memory.arena_bytes)),
+        code_bytes: plain
+            .image
+            .as_ref()
+            .filter(|_| plain.board.is_bare_metal())
+            .map(|image| image.code_bytes),
+        ram_bytes: statics
+            .zip(stack)
+            .map(|(statics, stack)| statics + stack + u64::from(memory.arena_bytes)),
         stack_bytes: stack,
         layers: layers
             .into_iter()
             .zip(costs)
             .map(|(layer, counts)| {
-                let cost =
-                    Cost { instructions: Some(counts.instructions), estimated_cycles: counts.best_estimate(), wall_us: None };
+                let cost = Cost {
+                    instructions: Some(counts.instructions),
+                    estimated_cycles: counts.best_estimate(),
+                    wall_us: None,
+                };
                 (layer, cost)
             })
             .collect(),
@@ -179,10 +231,16 @@ pub(crate) fn counted(ready: &Ready, file: &ModelFile) -> Result<(Vec<Answer>, R
     job.steps = vec![Step::Hello, Step::Verify, Step::Load];
     let view = file.view()?;
     for (index, tensor) in view.program().inputs.iter().enumerate() {
-        let len = view.tensor(tensor).map_or(0, |info| info.len_bytes as usize);
-        job.steps.push(Step::Input { index: index as u8, data: pattern(len).into_iter().map(|v| v as u8).collect() });
+        let len = view
+            .tensor(tensor)
+            .map_or(0, |info| info.len_bytes as usize);
+        job.steps.push(Step::Input {
+            index: index as u8,
+            data: pattern(len).into_iter().map(|v| v as u8).collect(),
+        });
     }
-    job.steps.extend([Step::Infer { progress: false }, Step::Memory]);
+    job.steps
+        .extend([Step::Infer { progress: false }, Step::Memory]);
     let answers = converse(ready, &job)?;
     let report = Report::read(&path);
     let _ = std::fs::remove_file(&path);
@@ -192,8 +250,12 @@ pub(crate) fn counted(ready: &Ready, file: &ModelFile) -> Result<(Vec<Answer>, R
 /// The emulator's `-plugin` option for a count that is written to `path`.
 pub(crate) fn plugin_option(host: &Host, path: &std::path::Path) -> Result<String> {
     let plugin = cycles_plugin(host, &Terminal::new())?;
-    ocellus_cycles::plugin_argument(&plugin, path)
-        .with_context(|| format!("{}: the emulator cannot take a path with a comma", path.display()))
+    ocellus_cycles::plugin_argument(&plugin, path).with_context(|| {
+        format!(
+            "{}: the emulator cannot take a path with a comma",
+            path.display()
+        )
+    })
 }
 
 /// Time of each operator.
@@ -217,9 +279,11 @@ fn on_this_machine(name: &str, file: &ModelFile) -> Result<Bench> {
     impl WithKernels for Work<'_> {
         type Output = Result<(Vec<f64>, Vec<f64>)>;
         fn run<K: Kernels>(self, kernels: K) -> Self::Output {
-            let model = Model::load(&self.0.bytes, &OpTable::<K>::ALL).map_err(|e| anyhow::anyhow!("{e}"))?;
+            let model = Model::load(&self.0.bytes, &OpTable::<K>::ALL)
+                .map_err(|e| anyhow::anyhow!("{e}"))?;
             let mut arena = AlignedBytes::from(vec![0; model.arena_bytes()].as_slice());
-            let mut engine = Engine::new(model, kernels, &mut arena).map_err(|e| anyhow::anyhow!("{e}"))?;
+            let mut engine =
+                Engine::new(model, kernels, &mut arena).map_err(|e| anyhow::anyhow!("{e}"))?;
             let mut totals = Vec::new();
             let mut layers: Vec<Vec<f64>> = Vec::new();
             for _ in 0..HOST_RUNS {
@@ -228,7 +292,10 @@ fn on_this_machine(name: &str, file: &ModelFile) -> Result<Bench> {
                 engine.run(&mut ()).map_err(|e| anyhow::anyhow!("{e}"))?;
                 totals.push(start.elapsed().as_secs_f64() * 1e6);
                 fill(&mut engine);
-                let mut watch = Watch { last: Instant::now(), times_us: Vec::new() };
+                let mut watch = Watch {
+                    last: Instant::now(),
+                    times_us: Vec::new(),
+                };
                 engine.run(&mut watch).map_err(|e| anyhow::anyhow!("{e}"))?;
                 layers.resize(watch.times_us.len(), Vec::new());
                 for (layer, time) in layers.iter_mut().zip(watch.times_us) {
@@ -247,7 +314,8 @@ fn on_this_machine(name: &str, file: &ModelFile) -> Result<Bench> {
         }
     }
     let isa: Isa = best();
-    let (totals, times) = dispatch(isa, Work(file)).context("the best instruction set is one that is here")??;
+    let (totals, times) =
+        dispatch(isa, Work(file)).context("the best instruction set is one that is here")??;
     let layers = layers(file, isa)?;
     let view = file.view()?;
     let program = view.program();
@@ -259,7 +327,19 @@ fn on_this_machine(name: &str, file: &ModelFile) -> Result<Bench> {
         wall_us: Some(median(totals)),
         arena_bytes: u64::from(program.arena_bytes),
         model_bytes: file.bytes.len() as u64,
-        layers: layers.into_iter().zip(times).map(|(layer, us)| (layer, Cost { wall_us: Some(us), ..Cost::default() })).collect(),
+        layers: layers
+            .into_iter()
+            .zip(times)
+            .map(|(layer, us)| {
+                (
+                    layer,
+                    Cost {
+                        wall_us: Some(us),
+                        ..Cost::default()
+                    },
+                )
+            })
+            .collect(),
         ..Bench::default()
     })
 }

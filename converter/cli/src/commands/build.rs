@@ -24,11 +24,19 @@ pub(crate) fn run(args: &BuildArgs, json: bool) -> Result<()> {
         }));
     }
     let Some(image) = &ready.image else {
-        println!("board `{}` is this machine: its firmware is part of this tool", ready.board.name);
+        println!(
+            "board `{}` is this machine: its firmware is part of this tool",
+            ready.board.name
+        );
         return Ok(());
     };
     println!("{}", image.elf.display());
-    println!("code {} bytes, variables {} bytes, model {} bytes", grouped(image.code_bytes), grouped(image.statics_bytes), grouped(file.bytes.len() as u64));
+    println!(
+        "code {} bytes, variables {} bytes, model {} bytes",
+        grouped(image.code_bytes),
+        grouped(image.statics_bytes),
+        grouped(file.bytes.len() as u64)
+    );
     if let Some(place) = place {
         println!("the model lies in {} at {:#x}", place.region, place.address);
     }

@@ -22,7 +22,12 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> Result<()> {
     if source.options.input_shapes.is_empty() {
         source.options.input_shapes = recorded_shapes(&info.options);
     }
-    let disabled: Vec<String> = info.options.iter().filter(|(key, _)| key == "no-pass").map(|(_, name)| name.clone()).collect();
+    let disabled: Vec<String> = info
+        .options
+        .iter()
+        .filter(|(key, _)| key == "no-pass")
+        .map(|(_, name)| name.clone())
+        .collect();
     let model = FloatModel::open(&args.float, &source, &disabled)?;
     if model.imported.source_sha256 != info.source_sha256 {
         eprintln!(
@@ -32,7 +37,12 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> Result<()> {
         );
     }
     let graph = model.graph();
-    let [input] = &graph.inputs[..] else { bail!("{}: comparing needs a model with one input", args.float.display()) };
+    let [input] = &graph.inputs[..] else {
+        bail!(
+            "{}: comparing needs a model with one input",
+            args.float.display()
+        )
+    };
     let border: Border = border_of(input);
     let preprocess = match file.task()?.0 {
         Some(preprocess) => preprocess,
@@ -40,7 +50,12 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> Result<()> {
     };
 
     let mut layers: Vec<LayerError> = info.tensor_names.iter().map(LayerError::new).collect();
-    let by_name: HashMap<&str, usize> = info.tensor_names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let by_name: HashMap<&str, usize> = info
+        .tensor_names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (name.as_str(), i))
+        .collect();
     let mut executor = Executor::new(graph)?;
     let bar = progress(args.inputs.len() as u64, "comparing");
     for path in &args.inputs {
@@ -49,7 +64,9 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> Result<()> {
         let (values, _) = given.in_file_order(&border, &preprocess)?;
         executor.run(&[&values], &mut |id, float| {
             let name = &graph.tensor(id).name;
-            if let (Some(&layer), Some(tapped)) = (by_name.get(name.as_str()), outcome.taps.get(name)) {
+            if let (Some(&layer), Some(tapped)) =
+                (by_name.get(name.as_str()), outcome.taps.get(name))
+            {
                 layers[layer].add(float, &tapped.dequantized());
             }
         })?;
@@ -58,7 +75,11 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> Result<()> {
     bar.finish_and_clear();
     layers.retain(|layer| layer.values > 0);
     if layers.is_empty() {
-        bail!("{} and {} share no tensor by name", args.float.display(), args.int8.display());
+        bail!(
+            "{} and {} share no tensor by name",
+            args.float.display(),
+            args.int8.display()
+        );
     }
     worst_first(&mut layers);
     let worst = layers.first().context("no layer")?;
@@ -67,13 +88,25 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> Result<()> {
             .iter()
             .map(|l| json!({ "name": l.name, "snr_db": finite(l.snr_db()), "cosine": l.cosine(), "max_abs": l.max_abs }))
             .collect();
-        return print_json(json!({ "float": args.float, "int8": args.int8, "samples": args.inputs.len(), "worst": worst.name, "layers": rows }));
+        return print_json(
+            json!({ "float": args.float, "int8": args.int8, "samples": args.inputs.len(), "worst": worst.name, "layers": rows }),
+        );
     }
     let rows: Vec<Vec<String>> = layers
         .iter()
-        .map(|l| vec![l.name.clone(), format!("{:.2}", l.snr_db()), format!("{:.5}", l.cosine()), format!("{:.4}", l.max_abs)])
+        .map(|l| {
+            vec![
+                l.name.clone(),
+                format!("{:.2}", l.snr_db()),
+                format!("{:.5}", l.cosine()),
+                format!("{:.4}", l.max_abs),
+            ]
+        })
         .collect();
-    print!("{}", table(&["tensor", "snr dB", "cosine", "max |float - int8|"], &rows));
+    print!(
+        "{}",
+        table(&["tensor", "snr dB", "cosine", "max |float - int8|"], &rows)
+    );
     Ok(())
 }
 

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use ocellus_compile::{Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile};
+use ocellus_compile::{
+    Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile,
+};
 use ocellus_data::{pictures_in, read_npz};
 use ocellus_format::{Isa, Preprocess, TaskRecord};
 use ocellus_ir::{Executor, Graph, Input};
@@ -42,8 +44,15 @@ pub(crate) struct Converted {
 }
 
 pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
-    if args.output.extension().is_none_or(|extension| extension != "oce") {
-        bail!("{}: the model file's name must end in .oce", args.output.display());
+    if args
+        .output
+        .extension()
+        .is_none_or(|extension| extension != "oce")
+    {
+        bail!(
+            "{}: the model file's name must end in .oce",
+            args.output.display()
+        );
     }
     let source = Source::new(&args.source)?;
     let board = args.board.as_deref().map(board::find).transpose()?;
@@ -62,10 +71,20 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         ),
     };
     let method = args.method.as_deref().map(str::parse).transpose()?;
-    let request = Request { source: &source, target, calibrate, every: args.every, method, no_pass: &args.no_pass };
+    let request = Request {
+        source: &source,
+        target,
+        calibrate,
+        every: args.every,
+        method,
+        no_pass: &args.no_pass,
+    };
     let converted = convert(&args.model, &request)?;
     let report = &converted.compiled.report;
-    let placement = board.as_ref().map(|board| board::fit(board, report)).transpose()?;
+    let placement = board
+        .as_ref()
+        .map(|board| board::fit(board, report))
+        .transpose()?;
     write_aside(&args.output, &converted.compiled.bytes)?;
 
     for note in &converted.notes {
@@ -113,8 +132,18 @@ pub(crate) fn fits_table(fits: &[board::Fit]) -> String {
     let rows: Vec<Vec<String>> = fits
         .iter()
         .map(|fit| match &fit.refusal {
-            None => vec![fit.board.clone(), "yes".into(), fit.model_region.clone(), fit.arena_region.clone()],
-            Some(_) => vec![fit.board.clone(), "no".into(), fit.model_region.clone(), fit.arena_region.clone()],
+            None => vec![
+                fit.board.clone(),
+                "yes".into(),
+                fit.model_region.clone(),
+                fit.arena_region.clone(),
+            ],
+            Some(_) => vec![
+                fit.board.clone(),
+                "no".into(),
+                fit.model_region.clone(),
+                fit.arena_region.clone(),
+            ],
         })
         .collect();
     table(&["board", "fits", "model in", "arena in"], &rows)
@@ -137,13 +166,18 @@ pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
 
 pub(crate) fn isa_named(name: &str) -> Result<Isa> {
     Isa::from_name(name).with_context(|| {
-        format!("instruction set `{name}` is unknown; the known are {}", Isa::ALL.map(Isa::name).join(", "))
+        format!(
+            "instruction set `{name}` is unknown; the known are {}",
+            Isa::ALL.map(Isa::name).join(", ")
+        )
     })
 }
 
 fn calibrate_from(text: &str) -> Result<Calibrate> {
     if let Some(seed) = text.strip_prefix("synthetic:") {
-        return Ok(Calibrate::Synthetic(seed.parse().with_context(|| format!("`{seed}` is no seed; write synthetic:7"))?));
+        return Ok(Calibrate::Synthetic(seed.parse().with_context(|| {
+            format!("`{seed}` is no seed; write synthetic:7")
+        })?));
     }
     let path = PathBuf::from(text);
     if path.extension().is_some_and(|extension| extension == "npz") {
@@ -163,7 +197,10 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
     let graph = model.graph();
     let mut notes = model.imported.notes.clone();
     let borders: Vec<Border> = graph.inputs.iter().map(border_of).collect();
-    let first = graph.inputs.first().with_context(|| format!("{}: the model has no input", path.display()))?;
+    let first = graph
+        .inputs
+        .first()
+        .with_context(|| format!("{}: the model has no input", path.display()))?;
     let preprocess = request.source.preprocess(first.border)?;
     let picture = PictureAxes::of(&first.shape).filter(|_| graph.inputs.len() == 1);
     if let Some(axes) = picture.filter(|_| !request.source.has_recipe) {
@@ -178,13 +215,25 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
         (None, None) => Method::default(),
     };
     let calibration = calibrate(graph, &borders, &preprocess, request, method)?;
-    let mut options: Vec<(String, String)> = vec![("method".into(), method.to_string()), ("every".into(), request.every.to_string())];
+    let mut options: Vec<(String, String)> = vec![
+        ("method".into(), method.to_string()),
+        ("every".into(), request.every.to_string()),
+    ];
     for (name, shape) in &request.source.import_options(path)?.input_shapes {
         let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
         options.push(("input".into(), format!("{name}={}", shape.join("x"))));
     }
-    options.extend(request.no_pass.iter().map(|name| ("no-pass".to_owned(), name.clone())));
-    let output_names: Vec<String> = graph.outputs.iter().map(|output| output.name.clone()).collect();
+    options.extend(
+        request
+            .no_pass
+            .iter()
+            .map(|name| ("no-pass".to_owned(), name.clone())),
+    );
+    let output_names: Vec<String> = graph
+        .outputs
+        .iter()
+        .map(|output| output.name.clone())
+        .collect();
     let labels = request.source.recipe.labels.join("\n");
     let task = TaskRecord {
         preprocess: picture.map(|_| preprocess),
@@ -192,13 +241,21 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
         labels: &labels,
     };
     let provenance = Provenance {
-        source_name: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        source_name: path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
         source_sha256: model.imported.source_sha256,
         options,
         notes,
     };
-    let options = Options { target: request.target, passes: compile_passes, provenance };
-    let compiled = compile(graph, &calibration, &options, Some(&task)).with_context(|| path.display().to_string())?;
+    let options = Options {
+        target: request.target,
+        passes: compile_passes,
+        provenance,
+    };
+    let compiled = compile(graph, &calibration, &options, Some(&task))
+        .with_context(|| path.display().to_string())?;
     let mut notes = compiled.report.notes.clone();
     notes.extend(model.passes.iter().filter_map(pass_summary));
     Ok(Converted { compiled, notes })
@@ -217,7 +274,11 @@ fn assumption(axes: PictureAxes, p: &Preprocess) -> String {
 }
 
 pub(crate) fn border_of(input: &Input) -> Border {
-    Border { name: input.name.clone(), shape: input.shape.clone(), order: input.order.clone() }
+    Border {
+        name: input.name.clone(),
+        shape: input.shape.clone(),
+        order: input.order.clone(),
+    }
 }
 
 fn split_passes(names: &[String]) -> Result<(Passes, Vec<String>)> {
@@ -227,10 +288,17 @@ fn split_passes(names: &[String]) -> Result<(Passes, Vec<String>)> {
         if let Some(without) = passes.without(name) {
             passes = without;
         } else {
-            let in_graph = ocellus_ir::passes::STAGES.iter().copied().flatten().map(|pass| pass.name);
+            let in_graph = ocellus_ir::passes::STAGES
+                .iter()
+                .copied()
+                .flatten()
+                .map(|pass| pass.name);
             let known: Vec<&str> = Passes::NAMES.into_iter().chain(in_graph).collect();
             if !known.contains(&name.as_str()) {
-                bail!("no pass is named `{name}`; the passes are {}", known.join(", "));
+                bail!(
+                    "no pass is named `{name}`; the passes are {}",
+                    known.join(", ")
+                );
             }
             graph.push(name.clone());
         }
@@ -238,17 +306,29 @@ fn split_passes(names: &[String]) -> Result<(Passes, Vec<String>)> {
     Ok((passes, graph))
 }
 
-fn calibrate(graph: &Graph, borders: &[Border], preprocess: &Preprocess, request: &Request<'_>, method: Method) -> Result<Calibration> {
+fn calibrate(
+    graph: &Graph,
+    borders: &[Border],
+    preprocess: &Preprocess,
+    request: &Request<'_>,
+    method: Method,
+) -> Result<Calibration> {
     match &request.calibrate {
         Calibrate::Pictures(paths) => {
             if borders.len() != 1 {
-                bail!("pictures calibrate models with one input and this one has {}; give a .npz with an array for each", borders.len());
+                bail!(
+                    "pictures calibrate models with one input and this one has {}; give a .npz with an array for each",
+                    borders.len()
+                );
             }
             let chosen: Vec<&PathBuf> = paths.iter().step_by(request.every as usize).collect();
             let samples = chosen.iter().map(|path| {
                 let given = Given::open(path)?;
                 let (values, _) = given.in_file_order(&borders[0], preprocess)?;
-                Ok(Sample { inputs: vec![values], sha256: given.picture().map(|picture| picture.sha256) })
+                Ok(Sample {
+                    inputs: vec![values],
+                    sha256: given.picture().map(|picture| picture.sha256),
+                })
             });
             collect(graph, samples, chosen.len(), method)
         }
@@ -256,7 +336,10 @@ fn calibrate(graph: &Graph, borders: &[Border], preprocess: &Preprocess, request
             let border = borders.first().context("the model has no input")?;
             let samples = given.iter().map(|given| {
                 let (values, _) = given.in_file_order(border, preprocess)?;
-                Ok(Sample { inputs: vec![values], sha256: given.picture().map(|picture| picture.sha256) })
+                Ok(Sample {
+                    inputs: vec![values],
+                    sha256: given.picture().map(|picture| picture.sha256),
+                })
             });
             collect(graph, samples, given.len(), method)
         }
@@ -273,7 +356,12 @@ fn calibrate(graph: &Graph, borders: &[Border], preprocess: &Preprocess, request
     }
 }
 
-fn collect(graph: &Graph, samples: impl Iterator<Item = Result<Sample>>, count: usize, method: Method) -> Result<Calibration> {
+fn collect(
+    graph: &Graph,
+    samples: impl Iterator<Item = Result<Sample>>,
+    count: usize,
+    method: Method,
+) -> Result<Calibration> {
     let mut calibration = Calibration::new(graph, method);
     let mut executor = Executor::new(graph)?;
     let bar = progress(count as u64, "calibrating");
@@ -293,7 +381,11 @@ fn npz_samples(path: &Path, borders: &[Border], every: usize) -> Result<Vec<Samp
         let array = match arrays.iter().find(|(name, _)| *name == border.name) {
             Some((_, array)) => array,
             None if arrays.len() == 1 && borders.len() == 1 => &arrays[0].1,
-            None => bail!("{}: no array is named `{}`, as the input is", path.display(), border.name),
+            None => bail!(
+                "{}: no array is named `{}`, as the input is",
+                path.display(),
+                border.name
+            ),
         };
         let len: usize = border.shape.iter().product();
         let inner: usize = array.shape.iter().skip(1).product();
@@ -309,23 +401,38 @@ fn npz_samples(path: &Path, borders: &[Border], every: usize) -> Result<Vec<Samp
         for (index, values) in array.values.to_f32().chunks(len).step_by(every).enumerate() {
             if position == 0 {
                 let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                samples.push(Sample { inputs: Vec::new(), sha256: Some(sha256(&bytes)) });
+                samples.push(Sample {
+                    inputs: Vec::new(),
+                    sha256: Some(sha256(&bytes)),
+                });
             }
             let Some(sample) = samples.get_mut(index) else {
-                bail!("{}: the arrays hold different counts of samples", path.display());
+                bail!(
+                    "{}: the arrays hold different counts of samples",
+                    path.display()
+                );
             };
             sample.inputs.push(values.to_vec());
         }
     }
-    if samples.is_empty() || samples.iter().any(|sample| sample.inputs.len() != borders.len()) {
-        bail!("{}: no samples, or different counts of them for different inputs", path.display());
+    if samples.is_empty()
+        || samples
+            .iter()
+            .any(|sample| sample.inputs.len() != borders.len())
+    {
+        bail!(
+            "{}: no samples, or different counts of them for different inputs",
+            path.display()
+        );
     }
     Ok(samples)
 }
 
 /// Uniform pixels through the normalization for pictures, `-1..1` for all else.
 fn noise(graph: &Graph, seed: u64, index: u64, preprocess: &Preprocess) -> Sample {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index + 1);
+    let mut state = seed
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(index + 1);
     let mut next = move || {
         // SplitMix64.
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -341,9 +448,18 @@ fn noise(graph: &Graph, seed: u64, index: u64, preprocess: &Preprocess) -> Sampl
             let len = graph.tensor(input.tensor).len();
             let picture = PictureAxes::of(&input.shape).is_some();
             (0..len)
-                .map(|_| if picture { (next() * 255.0 - preprocess.mean[0]) / preprocess.std[0] } else { next() * 2.0 - 1.0 })
+                .map(|_| {
+                    if picture {
+                        (next() * 255.0 - preprocess.mean[0]) / preprocess.std[0]
+                    } else {
+                        next() * 2.0 - 1.0
+                    }
+                })
                 .collect()
         })
         .collect();
-    Sample { inputs, sha256: None }
+    Sample {
+        inputs,
+        sha256: None,
+    }
 }

@@ -47,11 +47,30 @@ pub(crate) fn run(args: &DemoArgs, json: bool) -> Result<()> {
     let faces = faces::run(args, &inputs, m55)?;
     let crops = onet::run(args, &host, &inputs, &faces, m4)?;
 
-    let rows: Vec<Vec<String>> = faces.rows.iter().chain(&crops.rows).map(Row::cells).collect();
-    let header = ["", "found", "false", "time or instructions", "RAM, bytes", "flash, bytes"];
-    let exact = if faces.bit_exact && crops.bit_exact { "agree byte for byte" } else { "DIFFER" };
+    let rows: Vec<Vec<String>> = faces
+        .rows
+        .iter()
+        .chain(&crops.rows)
+        .map(Row::cells)
+        .collect();
+    let header = [
+        "",
+        "found",
+        "false",
+        "time or instructions",
+        "RAM, bytes",
+        "flash, bytes",
+    ];
+    let exact = if faces.bit_exact && crops.bit_exact {
+        "agree byte for byte"
+    } else {
+        "DIFFER"
+    };
     eprint!("\n{}", table(&header, &rows));
-    eprintln!("\nPC and device {exact}; the picture with its boxes is {}", faces.picture.display());
+    eprintln!(
+        "\nPC and device {exact}; the picture with its boxes is {}",
+        faces.picture.display()
+    );
     if json {
         print_json(json!({
             "faces_labelled": inputs.labels.len(), "faces_float": faces.float.found, "faces_host": faces.host.found,
@@ -63,7 +82,11 @@ pub(crate) fn run(args: &DemoArgs, json: bool) -> Result<()> {
             "onet_flash_bytes": crops.rows.last().and_then(|row| row.flash_bytes),
         }))?;
     }
-    ensure!(faces.bit_exact && crops.bit_exact, "PC and device differ: that is a bug; please report it with the model files in {}", args.output.display());
+    ensure!(
+        faces.bit_exact && crops.bit_exact,
+        "PC and device differ: that is a bug; please report it with the model files in {}",
+        args.output.display()
+    );
     Ok(())
 }
 
@@ -100,11 +123,16 @@ pub(super) struct Inputs {
 impl Inputs {
     fn open(host: &Host) -> Result<Inputs> {
         let file = |package: &ocellus_setup::Package, name: &str| {
-            package.path(host, name).with_context(|| format!("{name} is missing from its package"))
+            package
+                .path(host, name)
+                .with_context(|| format!("{name} is missing from its package"))
         };
         let photograph = Picture::open(&file(&catalogue::SOLVAY, catalogue::SOLVAY_PICTURE)?)?;
         let labels = faces::read_labels(&file(&catalogue::SOLVAY, catalogue::SOLVAY_LABELS)?)?;
-        let calibration: Vec<PathBuf> = catalogue::CALIBRATION.iter().flat_map(|package| package.paths(host)).collect();
+        let calibration: Vec<PathBuf> = catalogue::CALIBRATION
+            .iter()
+            .flat_map(|package| package.paths(host))
+            .collect();
         Ok(Inputs {
             centerface: file(&catalogue::CENTERFACE, "centerface.onnx")?,
             onet: file(&catalogue::ONET, "onet.onnx")?,
@@ -117,7 +145,10 @@ impl Inputs {
 
 /// A recipe that ships with the tool.
 pub(super) fn recipe(text: &str, name: &str) -> Result<Source> {
-    Ok(Source::with_recipe(Recipe::parse(text, std::path::Path::new(name))?))
+    Ok(Source::with_recipe(Recipe::parse(
+        text,
+        std::path::Path::new(name),
+    )?))
 }
 
 /// Converts for a board, writes the file and says what it needs everywhere.
@@ -129,7 +160,14 @@ pub(super) fn convert_for(
     calibrate: Calibrate,
     name: &str,
 ) -> Result<(Converted, ModelFile)> {
-    let request = Request { source, target, calibrate, every: 1, method: None, no_pass: &[] };
+    let request = Request {
+        source,
+        target,
+        calibrate,
+        every: 1,
+        method: None,
+        no_pass: &[],
+    };
     let converted = convert(model, &request)?;
     write_aside(&args.output.join(name), &converted.compiled.bytes)?;
     let report = &converted.compiled.report;

@@ -14,13 +14,21 @@ pub(crate) fn run(args: &DoctorArgs, json: bool) -> Result<()> {
     if args.fix {
         ensure(&needs, &host, &Terminal::new())?;
     }
-    let states: Vec<(String, Status)> = needs.iter().map(|need| (need.title(), need.check(&host))).collect();
-    let missing = states.iter().filter(|(_, status)| !status.is_present()).count();
+    let states: Vec<(String, Status)> = needs
+        .iter()
+        .map(|need| (need.title(), need.check(&host)))
+        .collect();
+    let missing = states
+        .iter()
+        .filter(|(_, status)| !status.is_present())
+        .count();
     if json {
         let rows: Vec<_> = states
             .iter()
             .map(|(title, status)| match status {
-                Status::Present { what } => json!({ "need": title, "present": true, "detail": what }),
+                Status::Present { what } => {
+                    json!({ "need": title, "present": true, "detail": what })
+                }
                 Status::Missing { how } => json!({ "need": title, "present": false, "how": how }),
                 other => json!({ "need": title, "present": other.is_present() }),
             })
@@ -31,12 +39,22 @@ pub(crate) fn run(args: &DoctorArgs, json: bool) -> Result<()> {
             match status {
                 Status::Present { what } => println!("ok       {title}: {what}"),
                 Status::Missing { how } => println!("missing  {title}: {how}"),
-                other => println!("{}  {title}", if other.is_present() { "ok     " } else { "missing" }),
+                other => println!(
+                    "{}  {title}",
+                    if other.is_present() {
+                        "ok     "
+                    } else {
+                        "missing"
+                    }
+                ),
             }
         }
     }
     if missing > 0 {
-        bail!("{missing} of {} things are missing; `ocellus doctor --fix` gets them", states.len());
+        bail!(
+            "{missing} of {} things are missing; `ocellus doctor --fix` gets them",
+            states.len()
+        );
     }
     Ok(())
 }

@@ -18,7 +18,11 @@ use crate::source::{ModelFile, Source, is_model_file};
 
 /// A classifier of either kind.
 pub(crate) enum Classifier {
-    Float { reference: Box<TractReference>, border: Border, preprocess: ocellus_format::Preprocess },
+    Float {
+        reference: Box<TractReference>,
+        border: Border,
+        preprocess: ocellus_format::Preprocess,
+    },
     Int8(Box<ModelFile>),
 }
 
@@ -28,22 +32,43 @@ impl Classifier {
             return Ok(Classifier::Int8(Box::new(ModelFile::open(path)?)));
         }
         let reference = TractReference::load(path, &source.import_options(path)?)?;
-        let input = reference.inputs().next().with_context(|| format!("{}: the model has no input", path.display()))?.clone();
+        let input = reference
+            .inputs()
+            .next()
+            .with_context(|| format!("{}: the model has no input", path.display()))?
+            .clone();
         let preprocess = source.preprocess(input.border)?;
-        Ok(Classifier::Float { border: reference_border(&input), reference: Box::new(reference), preprocess })
+        Ok(Classifier::Float {
+            border: reference_border(&input),
+            reference: Box::new(reference),
+            preprocess,
+        })
     }
 
     /// The scores of a picture: output 0.
     pub(crate) fn scores(&self, given: &Given) -> Result<Vec<f32>> {
         match self {
-            Classifier::Float { reference, border, preprocess } => {
+            Classifier::Float {
+                reference,
+                border,
+                preprocess,
+            } => {
                 let (values, _) = given.in_file_order(border, preprocess)?;
                 let outputs = reference.run(&[&values])?;
-                Ok(outputs.into_iter().next().context("the model has no output")?.values)
+                Ok(outputs
+                    .into_iter()
+                    .next()
+                    .context("the model has no output")?
+                    .values)
             }
             Classifier::Int8(file) => {
                 let ran = run_here(file, std::slice::from_ref(given), None, Taps::None)?;
-                let (_, _, values) = file.interpreter.assemble(&ran.outcome).into_iter().next().context("the model has no output")?;
+                let (_, _, values) = file
+                    .interpreter
+                    .assemble(&ran.outcome)
+                    .into_iter()
+                    .next()
+                    .context("the model has no output")?;
                 Ok(values)
             }
         }
@@ -63,12 +88,20 @@ impl Classifier {
 pub(crate) fn run(args: &EvaluateArgs, json: bool) -> Result<()> {
     let source = Source::new(&args.source)?;
     let model = Classifier::open(&args.model, &source)?;
-    let other = args.against.as_deref().map(|path| Classifier::open(path, &source)).transpose()?;
+    let other = args
+        .against
+        .as_deref()
+        .map(|path| Classifier::open(path, &source))
+        .transpose()?;
     let folder = LabelledFolder::open(&args.data)?;
-    let seen: Vec<[u8; 32]> =
-        [Some(&model), other.as_ref()].into_iter().flatten().flat_map(|model| model.calibration_hashes().to_vec()).collect();
+    let seen: Vec<[u8; 32]> = [Some(&model), other.as_ref()]
+        .into_iter()
+        .flatten()
+        .flat_map(|model| model.calibration_hashes().to_vec())
+        .collect();
     // A model with a background class counts the data set's classes from 1.
-    let background = matches!(&source.recipe.task, Some(TaskRecipe::Classify(task)) if task.background);
+    let background =
+        matches!(&source.recipe.task, Some(TaskRecipe::Classify(task)) if task.background);
     let mut tally = ClassifyTally::default();
     let mut skipped = 0_u64;
     let bar = progress(folder.pictures.len() as u64, "evaluating");
@@ -90,10 +123,16 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> Result<()> {
             }
         }
         let given = Given::Picture(Box::new(picture));
-        let scores = model.scores(&given).with_context(|| labelled.path.display().to_string())?;
+        let scores = model
+            .scores(&given)
+            .with_context(|| labelled.path.display().to_string())?;
         let label = labelled.class + usize::from(background);
         if label >= scores.len() {
-            bail!("{}: class {label} of {} that the model knows", labelled.path.display(), scores.len());
+            bail!(
+                "{}: class {label} of {} that the model knows",
+                labelled.path.display(),
+                scores.len()
+            );
         }
         let strongest = match &other {
             Some(other) => rank(&other.scores(&given)?, 1).first().copied(),
@@ -103,7 +142,10 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> Result<()> {
     }
     bar.finish_and_clear();
     if tally.samples == 0 {
-        bail!("{}: every picture was left out; give pictures that calibration has not seen", args.data.display());
+        bail!(
+            "{}: every picture was left out; give pictures that calibration has not seen",
+            args.data.display()
+        );
     }
     let agreement = other.is_some().then(|| tally.share(tally.agree));
     if json {
@@ -113,11 +155,17 @@ pub(crate) fn run(args: &EvaluateArgs, json: bool) -> Result<()> {
             "against": args.against, "agreement": agreement, "ap50": null, "miou": null,
         }));
     }
-    println!("samples    {} ({skipped} left out: calibration has seen them)", tally.samples);
+    println!(
+        "samples    {} ({skipped} left out: calibration has seen them)",
+        tally.samples
+    );
     println!("top-1      {:.2} %", 100.0 * tally.share(tally.top1));
     println!("top-5      {:.2} %", 100.0 * tally.share(tally.top5));
     if let Some(agreement) = agreement {
-        println!("agreement  {:.2} % of the strongest classes", 100.0 * agreement);
+        println!(
+            "agreement  {:.2} % of the strongest classes",
+            100.0 * agreement
+        );
     }
     Ok(())
 }

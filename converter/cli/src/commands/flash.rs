@@ -20,7 +20,8 @@ pub(crate) fn run(args: &FlashArgs, json: bool) -> Result<()> {
     let picture = args.camera.as_deref().map(Picture::open).transpose()?;
     if let Some(picture) = &picture {
         job.frames.push(frame(picture)?);
-        job.steps.extend([Step::Capture { index: 0 }, Step::Infer { progress: true }]);
+        job.steps
+            .extend([Step::Capture { index: 0 }, Step::Infer { progress: true }]);
         job.steps.extend(output_steps(&file)?);
     }
     job.steps.push(Step::Memory);
@@ -31,7 +32,12 @@ pub(crate) fn run(args: &FlashArgs, json: bool) -> Result<()> {
         Some(picture) => {
             let given = [Given::Picture(Box::new(picture))];
             let (_, geometry) = crate::commands::run::quantized_inputs(&file, &given)?;
-            crate::answer::answer(&file.interpreter, &outcome(&file, &answers)?, task, geometry)
+            crate::answer::answer(
+                &file.interpreter,
+                &outcome(&file, &answers)?,
+                task,
+                geometry,
+            )
         }
         None => crate::answer::Answer::default(),
     };
@@ -72,7 +78,13 @@ pub(crate) struct Memory {
 /// The answer to [`Step::Memory`].
 pub(crate) fn memory(answers: &[Answer]) -> Option<Memory> {
     answers.iter().find_map(|answer| match answer {
-        Answer::Memory { stack_used_bytes, statics_bytes, arena_bytes, region, .. } => Some(Memory {
+        Answer::Memory {
+            stack_used_bytes,
+            statics_bytes,
+            arena_bytes,
+            region,
+            ..
+        } => Some(Memory {
             stack_used_bytes: *stack_used_bytes,
             statics_bytes: *statics_bytes,
             arena_bytes: *arena_bytes,

@@ -17,7 +17,10 @@ use crate::source::{FloatModel, ModelFile, Source, is_model_file};
 pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
     if !is_model_file(&args.model)? {
         if args.board.is_some() {
-            bail!("{}: kernels are chosen for .oce files; convert the model first", args.model.display());
+            bail!(
+                "{}: kernels are chosen for .oce files; convert the model first",
+                args.model.display()
+            );
         }
         return inspect_float(&args.model, &Source::new(&args.source)?, json);
     }
@@ -51,7 +54,12 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
             })).collect::<Vec<_>>(),
         }));
     }
-    println!("{}: from {} by ocellus {}", args.model.display(), info.source_name, info.tool_version);
+    println!(
+        "{}: from {} by ocellus {}",
+        args.model.display(),
+        info.source_name,
+        info.tool_version
+    );
     println!(
         "{} bytes; arena {} bytes; {} multiply-accumulates, {:.1} % of them on {} kernels",
         grouped(file.bytes.len() as u64),
@@ -65,14 +73,28 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
     }
     let rows: Vec<Vec<String>> = layers
         .iter()
-        .map(|l| vec![l.name.clone(), l.op.to_owned(), format!("{:?}", l.shape), grouped(l.macs), l.kernel.clone()])
+        .map(|l| {
+            vec![
+                l.name.clone(),
+                l.op.to_owned(),
+                format!("{:?}", l.shape),
+                grouped(l.macs),
+                l.kernel.clone(),
+            ]
+        })
         .collect();
-    print!("\n{}", table(&["layer", "operator", "output", "macs", "kernel"], &rows));
+    print!(
+        "\n{}",
+        table(&["layer", "operator", "output", "macs", "kernel"], &rows)
+    );
     let rows: Vec<Vec<String>> = tensors
         .iter()
         .map(|(index, t)| {
             vec![
-                info.tensor_names.get(usize::from(*index)).cloned().unwrap_or_default(),
+                info.tensor_names
+                    .get(usize::from(*index))
+                    .cloned()
+                    .unwrap_or_default(),
                 format!("{:?}", t.shape()),
                 format!("{:.6}", t.qparams.scale),
                 t.qparams.zero_point.to_string(),
@@ -82,14 +104,32 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
             ]
         })
         .collect();
-    print!("\n{}", table(&["tensor", "shape", "scale", "zero point", "arena offset", "bytes", "alive"], &rows));
+    print!(
+        "\n{}",
+        table(
+            &[
+                "tensor",
+                "shape",
+                "scale",
+                "zero point",
+                "arena offset",
+                "bytes",
+                "alive"
+            ],
+            &rows
+        )
+    );
     Ok(())
 }
 
 fn isa_of_board(name: &str) -> Result<Isa> {
     let board = board::find(name)?;
     // The PC runs what it has; every other board names its instruction set.
-    if board.emulator.is_none() && !board.is_bare_metal() { Ok(best()) } else { isa_named(board.isa.name()) }
+    if board.emulator.is_none() && !board.is_bare_metal() {
+        Ok(best())
+    } else {
+        isa_named(board.isa.name())
+    }
 }
 
 fn inspect_float(path: &Path, source: &Source, json: bool) -> Result<()> {
@@ -98,7 +138,13 @@ fn inspect_float(path: &Path, source: &Source, json: bool) -> Result<()> {
     let rows: Vec<Vec<String>> = graph
         .nodes
         .iter()
-        .map(|node| vec![node.name.clone(), node.op.name().to_owned(), format!("{:?}", graph.tensor(node.output).shape)])
+        .map(|node| {
+            vec![
+                node.name.clone(),
+                node.op.name().to_owned(),
+                format!("{:?}", graph.tensor(node.output).shape),
+            ]
+        })
         .collect();
     if json {
         return print_json(json!({
@@ -111,7 +157,12 @@ fn inspect_float(path: &Path, source: &Source, json: bool) -> Result<()> {
             "passes": model.passes.iter().map(|p| json!({ "name": p.name, "changes": p.changes, "macs_saved": p.macs_saved })).collect::<Vec<_>>(),
         }));
     }
-    println!("{}: ONNX opset {}, by {}", path.display(), model.imported.opset, model.imported.producer);
+    println!(
+        "{}: ONNX opset {}, by {}",
+        path.display(),
+        model.imported.opset,
+        model.imported.producer
+    );
     for input in &graph.inputs {
         println!("input {} {:?}", input.name, input.shape);
     }

@@ -60,13 +60,26 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
         run_model_file(args)?
     } else {
         if args.board.is_some() || args.isa.is_some() {
-            bail!("{}: a board and an instruction set run .oce files; convert the model first", args.model.display());
+            bail!(
+                "{}: a board and an instruction set run .oce files; convert the model first",
+                args.model.display()
+            );
         }
         run_float(&args.model, &source, &args.inputs)?
     };
     if let Some(folder) = &args.outputs {
         for output in &outputs {
-            let name: String = output.name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+            let name: String = output
+                .name
+                .chars()
+                .map(|c| {
+                    if c.is_alphanumeric() || "-_.".contains(c) {
+                        c
+                    } else {
+                        '_'
+                    }
+                })
+                .collect();
             write_npy(&folder.join(format!("{name}.npy")), &output.array)?;
         }
     }
@@ -76,7 +89,10 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
     if json {
         let mut fields = Map::new();
         fields.insert("model".into(), json!(args.model));
-        fields.insert("board".into(), json!(args.board.as_deref().unwrap_or("host")));
+        fields.insert(
+            "board".into(),
+            json!(args.board.as_deref().unwrap_or("host")),
+        );
         fields.insert("isa".into(), isa.into());
         let rows = outputs
             .iter()
@@ -87,7 +103,13 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
         return print_json(Value::Object(fields));
     }
     for output in &outputs {
-        println!("output {} {:?} {} sha256 {}", output.name, output.array.shape, output.dtype(), output.sha256());
+        println!(
+            "output {} {:?} {} sha256 {}",
+            output.name,
+            output.array.shape,
+            output.dtype(),
+            output.sha256()
+        );
     }
     for line in answer.lines(&labels) {
         println!("{line}");
@@ -103,7 +125,11 @@ fn draw(path: &Path, given: &[Given], answer: &Answer) -> Result<()> {
         bail!("--draw needs a picture as input");
     };
     for d in detections {
-        picture.draw_box([d.bbox.x0, d.bbox.y0, d.bbox.x1, d.bbox.y1], 2, [255, 64, 0]);
+        picture.draw_box(
+            [d.bbox.x0, d.bbox.y0, d.bbox.x1, d.bbox.y1],
+            2,
+            [255, 64, 0],
+        );
     }
     Ok(picture.write_png(path)?)
 }
@@ -123,22 +149,42 @@ fn run_model_file(args: &RunArgs) -> Result<RunResult> {
         }
     };
     let answer = answer::answer(&file.interpreter, &ran.outcome, task, ran.geometry);
-    Ok((user_outputs(&file, &ran.outcome), answer, labels, isa, given))
+    Ok((
+        user_outputs(&file, &ran.outcome),
+        answer,
+        labels,
+        isa,
+        given,
+    ))
 }
 
 /// The outputs as the source's user knows them.
 pub(crate) fn user_outputs(file: &ModelFile, outcome: &Outcome) -> Vec<UserOutput> {
     let assembled = file.interpreter.assemble(outcome);
     let raw = file.interpreter.assemble_quantized(outcome);
-    let outputs = file.interpreter.info().outputs.iter().zip(assembled).zip(raw);
+    let outputs = file
+        .interpreter
+        .info()
+        .outputs
+        .iter()
+        .zip(assembled)
+        .zip(raw);
     outputs
         .map(|((border, (name, shape, real)), quantized)| {
             let values = match border.border {
                 BorderType::F32 => Values::F32(real),
-                BorderType::U8 => Values::U8(quantized.iter().map(|&q| (i16::from(q) + 128) as u8).collect()),
+                BorderType::U8 => Values::U8(
+                    quantized
+                        .iter()
+                        .map(|&q| (i16::from(q) + 128) as u8)
+                        .collect(),
+                ),
                 BorderType::S8 => Values::I8(quantized),
             };
-            UserOutput { name, array: Array { shape, values } }
+            UserOutput {
+                name,
+                array: Array { shape, values },
+            }
         })
         .collect()
 }
@@ -156,7 +202,10 @@ pub(crate) fn borders(file: &ModelFile) -> Vec<Border> {
 }
 
 /// The `s8` inputs of a model file, as a device would make them.
-pub(crate) fn quantized_inputs(file: &ModelFile, given: &[Given]) -> Result<(Vec<Vec<i8>>, Option<Geometry>)> {
+pub(crate) fn quantized_inputs(
+    file: &ModelFile,
+    given: &[Given],
+) -> Result<(Vec<Vec<i8>>, Option<Geometry>)> {
     let (preprocess, _, _) = file.task()?;
     let mut geometry = None;
     let mut inputs = Vec::new();
@@ -165,7 +214,10 @@ pub(crate) fn quantized_inputs(file: &ModelFile, given: &[Given]) -> Result<(Vec
             bail!("input `{}` is no picture; give a .npy file", border.name);
         }
         let preprocess = preprocess.unwrap_or(PLAIN);
-        let q = file.interpreter.input_qparams(position).unwrap_or(QParams { scale: 1.0, zero_point: 0 });
+        let q = file.interpreter.input_qparams(position).unwrap_or(QParams {
+            scale: 1.0,
+            zero_point: 0,
+        });
         let quantize = |values: &[f32]| file.interpreter.quantize_input(position, values);
         let (values, place) = given.quantized(border, &preprocess, q, quantize)?;
         geometry = geometry.or(place);
@@ -182,7 +234,12 @@ const PLAIN: Preprocess = Preprocess {
 };
 
 /// Runs on this machine, to the bit as a device; `None`: on the best kernels that it has.
-pub(crate) fn run_here(file: &ModelFile, given: &[Given], isa: Option<Isa>, taps: Taps<'_>) -> Result<Ran> {
+pub(crate) fn run_here(
+    file: &ModelFile,
+    given: &[Given],
+    isa: Option<Isa>,
+    taps: Taps<'_>,
+) -> Result<Ran> {
     struct Work<'a>(&'a ModelFile, &'a [Vec<i8>], Taps<'a>);
     impl WithKernels for Work<'_> {
         type Output = Result<Outcome, ocellus_compile::interpret::InterpretError>;
@@ -192,14 +249,22 @@ pub(crate) fn run_here(file: &ModelFile, given: &[Given], isa: Option<Isa>, taps
     }
     let (inputs, geometry) = quantized_inputs(file, given)?;
     let isa = isa.unwrap_or_else(best);
-    let outcome = dispatch(isa, Work(file, &inputs, taps))
-        .with_context(|| format!("this machine has no kernels for `{}`; run it on a board with --board", isa.name()))??;
+    let outcome = dispatch(isa, Work(file, &inputs, taps)).with_context(|| {
+        format!(
+            "this machine has no kernels for `{}`; run it on a board with --board",
+            isa.name()
+        )
+    })??;
     Ok(Ran { outcome, geometry })
 }
 
 /// A float model's input in its user's terms; the reference keeps the file's order of axes.
 pub(crate) fn reference_border(input: &ReferenceInput) -> Border {
-    Border { name: input.name.clone(), shape: input.shape.clone(), order: (0..input.shape.len()).collect() }
+    Border {
+        name: input.name.clone(),
+        shape: input.shape.clone(),
+        order: (0..input.shape.len()).collect(),
+    }
 }
 
 fn run_float(path: &Path, source: &Source, inputs: &[String]) -> Result<RunResult> {
@@ -210,9 +275,21 @@ fn run_float(path: &Path, source: &Source, inputs: &[String]) -> Result<RunResul
     let (outputs, answer) = float_answer(&reference, source, &given)?;
     let outputs = outputs
         .into_iter()
-        .map(|o| UserOutput { name: o.name, array: Array { shape: o.shape, values: Values::F32(o.values) } })
+        .map(|o| UserOutput {
+            name: o.name,
+            array: Array {
+                shape: o.shape,
+                values: Values::F32(o.values),
+            },
+        })
         .collect();
-    Ok((outputs, answer, source.recipe.labels.clone(), "float".to_owned(), given))
+    Ok((
+        outputs,
+        answer,
+        source.recipe.labels.clone(),
+        "float".to_owned(),
+        given,
+    ))
 }
 
 /// Runs the float reference and decodes its outputs by the recipe, with the same task code as a device.
@@ -224,7 +301,8 @@ pub(crate) fn float_answer(
     let mut values = Vec::new();
     let mut geometry = None;
     for (input, given) in reference.inputs().zip(given) {
-        let (array, place) = given.in_file_order(&reference_border(input), &source.preprocess(input.border)?)?;
+        let (array, place) =
+            given.in_file_order(&reference_border(input), &source.preprocess(input.border)?)?;
         geometry = geometry.or(place);
         values.push(array);
     }
@@ -235,20 +313,38 @@ pub(crate) fn float_answer(
     // Tasks read maps with the channels last; a file in NCHW has them first.
     let channels_last: Vec<(Vec<usize>, Vec<f32>)> = outputs
         .iter()
-        .map(|output| match (output.shape.len(), PictureAxes::of(&reference_shape(reference)).is_some_and(|axes| !axes.channels_last)) {
-            (4, true) => {
-                let s = &output.shape;
-                (vec![s[0], s[2], s[3], s[1]], transpose(s, &output.values, &[0, 2, 3, 1]))
+        .map(|output| {
+            match (
+                output.shape.len(),
+                PictureAxes::of(&reference_shape(reference))
+                    .is_some_and(|axes| !axes.channels_last),
+            ) {
+                (4, true) => {
+                    let s = &output.shape;
+                    (
+                        vec![s[0], s[2], s[3], s[1]],
+                        transpose(s, &output.values, &[0, 2, 3, 1]),
+                    )
+                }
+                _ => (output.shape.clone(), output.values.clone()),
             }
-            _ => (output.shape.clone(), output.values.clone()),
         })
         .collect();
-    let maps: Vec<Output<&[f32]>> =
-        channels_last.iter().map(|(shape, values)| Output { shape: shape.clone(), values: values.as_slice() }).collect();
+    let maps: Vec<Output<&[f32]>> = channels_last
+        .iter()
+        .map(|(shape, values)| Output {
+            shape: shape.clone(),
+            values: values.as_slice(),
+        })
+        .collect();
     let answer = answer::decode(&maps, task, geometry);
     Ok((outputs, answer))
 }
 
 fn reference_shape(reference: &TractReference) -> Vec<usize> {
-    reference.inputs().next().map(|input| input.shape.clone()).unwrap_or_default()
+    reference
+        .inputs()
+        .next()
+        .map(|input| input.shape.clone())
+        .unwrap_or_default()
 }

@@ -42,25 +42,42 @@ pub(super) struct Faces {
 
 pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces> {
     step("CenterFace: converting to int8");
-    let source = recipe(include_str!("../../../recipes/centerface.toml"), "centerface.toml")?;
+    let source = recipe(
+        include_str!("../../../recipes/centerface.toml"),
+        "centerface.toml",
+    )?;
     let target = board::target(&m55)?;
     let calibrate = Calibrate::Pictures(inputs.calibration.clone());
-    let (converted, file) = convert_for(args, &inputs.centerface, &source, target, calibrate, "centerface.oce")?;
+    let (converted, file) = convert_for(
+        args,
+        &inputs.centerface,
+        &source,
+        target,
+        calibrate,
+        "centerface.oce",
+    )?;
     let given = [Given::Picture(Box::new(inputs.photograph.clone()))];
 
     step("CenterFace in float on this PC");
-    let reference = TractReference::load(&inputs.centerface, &source.import_options(&inputs.centerface)?)?;
+    let reference = TractReference::load(
+        &inputs.centerface,
+        &source.import_options(&inputs.centerface)?,
+    )?;
     let start = Instant::now();
     let (_, float) = float_answer(&reference, &source, &given)?;
     let float_time = start.elapsed();
-    let float = float.detections.context("the float model found no answer")?;
+    let float = float
+        .detections
+        .context("the float model found no answer")?;
 
     step("CenterFace in int8 on this PC");
     let start = Instant::now();
     let here = run_here(&file, &given, None, Taps::None)?;
     let host_time = start.elapsed();
     let (_, task, _) = file.task()?;
-    let host = answer::answer(&file.interpreter, &here.outcome, task, here.geometry).detections.context("no answer")?;
+    let host = answer::answer(&file.interpreter, &here.outcome, task, here.geometry)
+        .detections
+        .context("no answer")?;
 
     step("CenterFace in int8 on the Cortex-M55: building the image");
     board::check_sizes(&m55, &file)?;
@@ -70,7 +87,13 @@ pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces>
     let mut job = Job::new(file.bytes.to_vec());
     job.plugin = Some(plugin_option(&ready.host, &std::path::absolute(&counts)?)?);
     job.frames.push(board::frame(&inputs.photograph)?);
-    job.steps = vec![Step::Hello, Step::Verify, Step::Load, Step::Capture { index: 0 }, Step::Infer { progress: false }];
+    job.steps = vec![
+        Step::Hello,
+        Step::Verify,
+        Step::Load,
+        Step::Capture { index: 0 },
+        Step::Infer { progress: false },
+    ];
     job.steps.extend(board::output_steps(&file)?);
     job.steps.extend([Step::Task, Step::Memory]);
     let answers = board::converse(&ready, &job)?;
@@ -78,17 +101,29 @@ pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces>
     let detections = answers
         .iter()
         .find_map(|answer| match answer {
-            ocellus_board_host::Answer::Task { detections, .. } => Some(detections.iter().map(detection).collect::<Vec<_>>()),
+            ocellus_board_host::Answer::Task { detections, .. } => {
+                Some(detections.iter().map(detection).collect::<Vec<_>>())
+            }
             _ => None,
         })
         .context("the board gave no faces")?;
     let memory = memory(&answers).context("the board did not say what memory it uses")?;
     let report = Report::read(&counts)?;
-    let instructions = report.of(Kind::Inference).next().context("no inference was counted")?.counts.instructions;
+    let instructions = report
+        .of(Kind::Inference)
+        .next()
+        .context("no inference was counted")?
+        .counts
+        .instructions;
     let same_tensors = there.outputs == here.outcome.outputs;
-    let same_faces = detections.len() == host.len() && detections.iter().zip(&host).all(|(a, b)| a == b);
+    let same_faces =
+        detections.len() == host.len() && detections.iter().zip(&host).all(|(a, b)| a == b);
     if !same_faces && same_tensors {
-        eprintln!("the tensors are equal and the faces are not: {} on the board, {} here", detections.len(), host.len());
+        eprintln!(
+            "the tensors are equal and the faces are not: {} on the board, {} here",
+            detections.len(),
+            host.len()
+        );
     }
 
     let score = |detections: &[Detection]| match_boxes(&inputs.labels, detections, MATCH_IOU);
@@ -97,8 +132,16 @@ pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces>
     draw(&inputs.photograph, &inputs.labels, &detections).write_png(&picture)?;
     let image = ready.image.as_ref().context("the board needs an image")?;
     let file_bytes = file.bytes.len() as u64;
-    let ram = [u64::from(memory.arena_bytes), memory.statics_bytes.unwrap_or(0).into(), memory.stack_used_bytes.unwrap_or(0).into()];
-    eprintln!("arena in {}; {:.1} % of the multiply-accumulates on Helium kernels", memory.region, 100.0 * converted.compiled.report.simd_share());
+    let ram = [
+        u64::from(memory.arena_bytes),
+        memory.statics_bytes.unwrap_or(0).into(),
+        memory.stack_used_bytes.unwrap_or(0).into(),
+    ];
+    eprintln!(
+        "arena in {}; {:.1} % of the multiply-accumulates on Helium kernels",
+        memory.region,
+        100.0 * converted.compiled.report.simd_share()
+    );
     let row = |what: &str, score: &FaceScore, cost: String, ram_bytes, flash_bytes| Row {
         what: what.to_owned(),
         found: found(score),
@@ -109,8 +152,20 @@ pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces>
     };
     Ok(Faces {
         rows: vec![
-            row("CenterFace, float on this PC", &float, format!("{:.0} ms", float_time.as_secs_f64() * 1e3), None, None),
-            row("CenterFace, int8 on this PC", &host_score, format!("{:.0} ms", host_time.as_secs_f64() * 1e3), None, Some(file_bytes)),
+            row(
+                "CenterFace, float on this PC",
+                &float,
+                format!("{:.0} ms", float_time.as_secs_f64() * 1e3),
+                None,
+                None,
+            ),
+            row(
+                "CenterFace, int8 on this PC",
+                &host_score,
+                format!("{:.0} ms", host_time.as_secs_f64() * 1e3),
+                None,
+                Some(file_bytes),
+            ),
             row(
                 "CenterFace, int8 on qemu-m55",
                 &board_score,
@@ -133,17 +188,28 @@ pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces>
 
 fn detection(d: &ocellus_board_host::Detection) -> Detection {
     let [x0, y0, x1, y1] = d.bbox;
-    Detection { bbox: BBox { x0, y0, x1, y1 }, score: d.score, class_id: u32::from(d.class_id) }
+    Detection {
+        bbox: BBox { x0, y0, x1, y1 },
+        score: d.score,
+        class_id: u32::from(d.class_id),
+    }
 }
 
 /// Found faces in orange; labelled faces that were not found in blue.
 fn draw(photograph: &Picture, labels: &[BBox], detections: &[Detection]) -> Picture {
     let mut picture = photograph.clone();
-    for label in labels.iter().filter(|label| detections.iter().all(|d| d.bbox.iou(label) < MATCH_IOU)) {
+    for label in labels
+        .iter()
+        .filter(|label| detections.iter().all(|d| d.bbox.iou(label) < MATCH_IOU))
+    {
         picture.draw_box([label.x0, label.y0, label.x1, label.y1], 2, [0, 96, 255]);
     }
     for d in detections {
-        picture.draw_box([d.bbox.x0, d.bbox.y0, d.bbox.x1, d.bbox.y1], 2, [255, 128, 0]);
+        picture.draw_box(
+            [d.bbox.x0, d.bbox.y0, d.bbox.x1, d.bbox.y1],
+            2,
+            [255, 128, 0],
+        );
     }
     picture
 }
@@ -154,11 +220,18 @@ pub(super) fn read_labels(path: &Path) -> Result<Vec<BBox>> {
     let mut boxes = Vec::new();
     let mut corners: Vec<(f32, f32)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let values: Vec<f32> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
+        let values: Vec<f32> = line
+            .split_whitespace()
+            .map_while(|word| word.parse().ok())
+            .collect();
         match values[..] {
             [row, column] => corners.push((row, column)),
             _ if line.starts_with("detection") || line.trim().is_empty() => continue,
-            _ => bail!("{}: line {}: expected `row column`", path.display(), number + 1),
+            _ => bail!(
+                "{}: line {}: expected `row column`",
+                path.display(),
+                number + 1
+            ),
         }
         if corners.len() == 4 {
             let bound = |pick: fn(&(f32, f32)) -> f32, best: fn(f32, f32) -> f32| {
@@ -174,7 +247,10 @@ pub(super) fn read_labels(path: &Path) -> Result<Vec<BBox>> {
         }
     }
     if boxes.is_empty() || !corners.is_empty() {
-        bail!("{}: no faces, or a face without four corners", path.display());
+        bail!(
+            "{}: no faces, or a face without four corners",
+            path.display()
+        );
     }
     Ok(boxes)
 }
@@ -188,7 +264,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("labels.txt");
         std::fs::write(&path, "detection_0\n376 35\n376 114\n454 35\n454 114\n").unwrap();
-        assert_eq!(read_labels(&path).unwrap(), [BBox { x0: 35.0, y0: 376.0, x1: 114.0, y1: 454.0 }]);
+        assert_eq!(
+            read_labels(&path).unwrap(),
+            [BBox {
+                x0: 35.0,
+                y0: 376.0,
+                x1: 114.0,
+                y1: 454.0
+            }]
+        );
         std::fs::write(&path, "detection_0\n376 35\n").unwrap();
         assert!(read_labels(&path).is_err());
     }

@@ -34,16 +34,32 @@ pub(super) struct Crops {
     pub(super) instructions: u64,
 }
 
-pub(super) fn run(args: &DemoArgs, host: &Host, inputs: &Inputs, faces: &Faces, m4: Board) -> Result<Crops> {
+pub(super) fn run(
+    args: &DemoArgs,
+    host: &Host,
+    inputs: &Inputs,
+    faces: &Faces,
+    m4: Board,
+) -> Result<Crops> {
     step("O-Net: looking for faces in the calibration pictures");
     let calibration = calibration_crops(inputs, faces)?;
     step("O-Net: converting to int8");
     let source = recipe(include_str!("../../../recipes/onet.toml"), "onet.toml")?;
     let target = board::target(&m4)?;
-    let (_, file) = convert_for(args, &inputs.onet, &source, target, Calibrate::Given(calibration), "onet.oce")?;
+    let (_, file) = convert_for(
+        args,
+        &inputs.onet,
+        &source,
+        target,
+        Calibrate::Given(calibration),
+        "onet.oce",
+    )?;
 
     let crops = test_crops(&inputs.photograph, faces, &inputs.labels);
-    ensure!(!crops.is_empty(), "the board found no face, so there is nothing to crop");
+    ensure!(
+        !crops.is_empty(),
+        "the board found no face, so there is nothing to crop"
+    );
     let reference = TractReference::load(&inputs.onet, &source.import_options(&inputs.onet)?)?;
     let position = file
         .interpreter
@@ -72,38 +88,72 @@ pub(super) fn run(args: &DemoArgs, host: &Host, inputs: &Inputs, faces: &Faces, 
         for crop in batch {
             let (values, _) = quantized_inputs(&file, std::slice::from_ref(&crop.given))?;
             let data = values.into_iter().flatten().map(|v| v as u8).collect();
-            job.steps.extend([Step::Input { index: 0, data }, Step::Infer { progress: false }]);
+            job.steps.extend([
+                Step::Input { index: 0, data },
+                Step::Infer { progress: false },
+            ]);
             job.steps.extend(board::output_steps(&file)?);
         }
         job.steps.push(Step::Memory);
         let answers = board::converse(&ready, &job)?;
         memory_used = memory(&answers).or(memory_used);
         if counted {
-            instructions = Report::read(&counts)?.of(Kind::Inference).next().context("no inference was counted")?.counts.instructions;
+            instructions = Report::read(&counts)?
+                .of(Kind::Inference)
+                .next()
+                .context("no inference was counted")?
+                .counts
+                .instructions;
         }
         let outputs = file.view()?.program().outputs.iter().count();
-        let bytes: Vec<_> =
-            answers.into_iter().filter(|answer| matches!(answer, ocellus_board_host::Answer::Output(_))).collect();
+        let bytes: Vec<_> = answers
+            .into_iter()
+            .filter(|answer| matches!(answer, ocellus_board_host::Answer::Output(_)))
+            .collect();
         for (crop, bytes) in batch.iter().zip(bytes.chunks(outputs)) {
             let there = board::outcome(&file, bytes)?;
-            let here = run_here(&file, std::slice::from_ref(&crop.given), None, Taps::None)?.outcome;
-            let border = reference.inputs().next().map(reference_border).context("the model has no input")?;
+            let here =
+                run_here(&file, std::slice::from_ref(&crop.given), None, Taps::None)?.outcome;
+            let border = reference
+                .inputs()
+                .next()
+                .map(reference_border)
+                .context("the model has no input")?;
             let preprocess = source.recipe.preprocess().map_err(anyhow::Error::msg)?;
             let (values, _) = crop.given.in_file_order(&border, &preprocess)?;
             let float = reference.run(&[&values])?;
-            let float = float.iter().find(|output| output.name == PROBABILITIES).context("no probabilities")?;
+            let float = float
+                .iter()
+                .find(|output| output.name == PROBABILITIES)
+                .context("no probabilities")?;
             let assembled = file.interpreter.assemble(&there);
-            totals.add(crop.is_face, is_face(&float.values), is_face(&assembled[position].2), there.outputs == here.outputs);
+            totals.add(
+                crop.is_face,
+                is_face(&float.values),
+                is_face(&assembled[position].2),
+                there.outputs == here.outputs,
+            );
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
 
     let memory = memory_used.context("the board did not say what memory it uses")?;
-    let on_chip = ready.board.slots_of(Role::Arena).any(|(_, region)| region.name == memory.region && region.on_chip);
-    ensure!(on_chip, "O-Net's arena lies in {}, which is not on the chip", memory.region);
+    let on_chip = ready
+        .board
+        .slots_of(Role::Arena)
+        .any(|(_, region)| region.name == memory.region && region.on_chip);
+    ensure!(
+        on_chip,
+        "O-Net's arena lies in {}, which is not on the chip",
+        memory.region
+    );
     let image = ready.image.as_ref().context("the board needs an image")?;
-    let ram = [u64::from(memory.arena_bytes), memory.statics_bytes.unwrap_or(0).into(), memory.stack_used_bytes.unwrap_or(0).into()];
+    let ram = [
+        u64::from(memory.arena_bytes),
+        memory.statics_bytes.unwrap_or(0).into(),
+        memory.stack_used_bytes.unwrap_or(0).into(),
+    ];
     eprintln!(
         "arena in {}, on the chip; int8 on the board says the same as float on {} of {} crops",
         memory.region, totals.agree, totals.crops
@@ -119,7 +169,14 @@ pub(super) fn run(args: &DemoArgs, host: &Host, inputs: &Inputs, faces: &Faces, 
     };
     Ok(Crops {
         rows: vec![
-            row("O-Net, float on this PC", totals.float_right, totals.float_wrong, "-".to_owned(), None, None),
+            row(
+                "O-Net, float on this PC",
+                totals.float_right,
+                totals.float_wrong,
+                "-".to_owned(),
+                None,
+                None,
+            ),
             row(
                 "O-Net, int8 on qemu-m4",
                 totals.board_right,
@@ -177,7 +234,12 @@ fn square(picture: &Picture, bbox: &BBox) -> Picture {
     let side = (bbox.x1 - bbox.x0).max(bbox.y1 - bbox.y0).round().max(8.0) as u32;
     let (x, y) = ((bbox.x0 + bbox.x1) / 2.0, (bbox.y0 + bbox.y1) / 2.0);
     let half = f64::from(side) / 2.0;
-    let crop = picture.crop((f64::from(x) - half).round() as i64, (f64::from(y) - half).round() as i64, side, side);
+    let crop = picture.crop(
+        (f64::from(x) - half).round() as i64,
+        (f64::from(y) - half).round() as i64,
+        side,
+        side,
+    );
     let mut exchanged = crop.clone();
     for row in 0..side {
         for column in 0..side {
@@ -202,9 +264,18 @@ fn background(picture: &Picture, faces: &[BBox], sizes: &[BBox]) -> Vec<BBox> {
     for size in sizes {
         let side = (size.x1 - size.x0).max(size.y1 - size.y0).max(8.0);
         for _ in 0..1000 {
-            let (x, y) = (next(picture.width_px) as f32, next(picture.height_px) as f32);
-            let place = BBox { x0: x, y0: y, x1: x + side, y1: y + side };
-            let inside = place.x1 <= picture.width_px as f32 && place.y1 <= picture.height_px as f32;
+            let (x, y) = (
+                next(picture.width_px) as f32,
+                next(picture.height_px) as f32,
+            );
+            let place = BBox {
+                x0: x,
+                y0: y,
+                x1: x + side,
+                y1: y + side,
+            };
+            let inside =
+                place.x1 <= picture.width_px as f32 && place.y1 <= picture.height_px as f32;
             if inside && faces.iter().all(|face| face.iou(&place) == 0.0) {
                 boxes.push(place);
                 break;
@@ -219,8 +290,15 @@ fn test_crops(photograph: &Picture, faces: &Faces, labels: &[BBox]) -> Vec<Crop>
     let found: Vec<BBox> = faces.detections.iter().map(|d| d.bbox).collect();
     let taken: Vec<BBox> = found.iter().chain(labels).copied().collect();
     let other = background(photograph, &taken, &found);
-    let crop = |bbox: &BBox, is_face| Crop { given: Given::Picture(Box::new(square(photograph, bbox))), is_face };
-    found.iter().map(|bbox| crop(bbox, true)).chain(other.iter().map(|bbox| crop(bbox, false))).collect()
+    let crop = |bbox: &BBox, is_face| Crop {
+        given: Given::Picture(Box::new(square(photograph, bbox))),
+        is_face,
+    };
+    found
+        .iter()
+        .map(|bbox| crop(bbox, true))
+        .chain(other.iter().map(|bbox| crop(bbox, false)))
+        .collect()
 }
 
 /// Faces that CenterFace finds in the calibration pictures, and background beside them.
@@ -233,12 +311,28 @@ fn calibration_crops(inputs: &Inputs, faces: &Faces) -> Result<Vec<Given>> {
         let given = [Given::Picture(Box::new(picture.clone()))];
         let ran = run_here(&faces.file, &given, None, Taps::None)?;
         let found: Vec<Detection> =
-            answer::answer(&faces.file.interpreter, &ran.outcome, task, ran.geometry).detections.unwrap_or_default();
+            answer::answer(&faces.file.interpreter, &ran.outcome, task, ran.geometry)
+                .detections
+                .unwrap_or_default();
         let boxes: Vec<BBox> = found.iter().map(|d| d.bbox).collect();
-        let some_size = BBox { x0: 0.0, y0: 0.0, x1: 64.0, y1: 64.0 };
-        let sizes = if boxes.is_empty() { vec![some_size; 2] } else { boxes.clone() };
+        let some_size = BBox {
+            x0: 0.0,
+            y0: 0.0,
+            x1: 64.0,
+            y1: 64.0,
+        };
+        let sizes = if boxes.is_empty() {
+            vec![some_size; 2]
+        } else {
+            boxes.clone()
+        };
         let other = background(&picture, &boxes, &sizes);
-        crops.extend(boxes.iter().chain(&other).map(|bbox| Given::Picture(Box::new(square(&picture, bbox)))));
+        crops.extend(
+            boxes
+                .iter()
+                .chain(&other)
+                .map(|bbox| Given::Picture(Box::new(square(&picture, bbox)))),
+        );
         bar.inc(1);
     }
     bar.finish_and_clear();
