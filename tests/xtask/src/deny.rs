@@ -1,7 +1,7 @@
 //! Dependencies: licences, sources, bans.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use ocellus_setup::Host;
 
@@ -21,7 +21,9 @@ pub(crate) fn run(host: &Host) -> Result<(), Failure> {
         command
             .current_dir(&host.root)
             .args(["--manifest-path", manifest, "--all-features"])
-            .args(["check", "--config", "deny.toml", "--hide-inclusion-graph"])
+            .args(["--config", "deny.toml", "check", "--hide-inclusion-graph"])
+            // One list of licences serves both trees: neither meets all of them.
+            .args(["--allow", "license-not-encountered"])
             .args(["licenses", "bans", "sources"]);
         call(
             &mut command,
@@ -39,12 +41,8 @@ fn program(host: &Host) -> Result<PathBuf, Failure> {
     let tools = host.target.join("tools");
     let own = tools.join("bin/cargo-deny");
     for program in [PathBuf::from("cargo-deny"), own.clone()] {
-        let version = Command::new(&program)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if version.is_ok_and(|status| status.success()) {
+        let version = Command::new(&program).arg("--version").output();
+        if version.is_ok_and(|output| is_compatible(&output.stdout)) {
             return Ok(program);
         }
     }
@@ -58,4 +56,23 @@ fn program(host: &Host) -> Result<PathBuf, Failure> {
         "Install cargo-deny by hand; the reason that it does not install stands above.",
     )?;
     Ok(own)
+}
+
+/// Options move between minor versions.
+fn is_compatible(version: &[u8]) -> bool {
+    let minor = VERSION.rsplit_once('.').map_or(VERSION, |(minor, _)| minor);
+    String::from_utf8_lossy(version).starts_with(&format!("cargo-deny {minor}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_compatible;
+
+    #[test]
+    fn another_minor_version_is_not_used() {
+        assert!(is_compatible(b"cargo-deny 0.20.9\n"));
+        assert!(!is_compatible(b"cargo-deny 0.19.0\n"));
+        assert!(!is_compatible(b"cargo-deny 0.200.0\n"));
+        assert!(!is_compatible(b""));
+    }
 }

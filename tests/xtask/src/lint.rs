@@ -39,7 +39,7 @@ pub(crate) fn fmt(host: &Host) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Clippy for the PC, and for every device so that no `cfg` branch goes without.
+/// Clippy for the PC.
 pub(crate) fn clippy(host: &Host) -> Result<(), Failure> {
     // The same selection of packages and targets as `cargo test`, so that dependencies are compiled with one set of features.
     call(
@@ -56,7 +56,11 @@ pub(crate) fn clippy(host: &Host) -> Result<(), Failure> {
             ],
         ),
         FIX_LINTS,
-    )?;
+    )
+}
+
+/// Clippy for every device, so that no `cfg` branch goes without.
+pub(crate) fn device_clippy(host: &Host) -> Result<(), Failure> {
     let boards = Board::all().map_err(|error| Failure {
         what: error.to_string(),
         remedy: "Correct the board's data file.".to_owned(),
@@ -68,18 +72,23 @@ pub(crate) fn clippy(host: &Host) -> Result<(), Failure> {
         };
         // A process asks its machine for the instruction set: one build serves all boards of a triple.
         if board.is_bare_metal() {
-            clippy_for(host, board, triple, true)?;
+            crates_clippy(host, board, triple, true)?;
             image_clippy(host, board, triple)?;
         } else if !linted.contains(&triple.as_str()) {
             linted.push(triple);
-            clippy_for(host, board, triple, false)?;
+            crates_clippy(host, board, triple, false)?;
         }
     }
     Ok(())
 }
 
 /// The workspace's device crates, for one board.
-fn clippy_for(host: &Host, board: &Board, triple: &str, bare_metal: bool) -> Result<(), Failure> {
+fn crates_clippy(
+    host: &Host,
+    board: &Board,
+    triple: &str,
+    bare_metal: bool,
+) -> Result<(), Failure> {
     let mut packages = DEVICE_CRATES.to_vec();
     if !bare_metal {
         packages.push("ocellus-board-linux");
@@ -94,18 +103,18 @@ fn clippy_for(host: &Host, board: &Board, triple: &str, bare_metal: bool) -> Res
         "--features",
         "ocellus-app/conformance",
     ]);
-    device_clippy(host, board, triple, &arguments, false)
+    clippy_for(host, board, triple, &arguments, false)
 }
 
 /// The image itself, as it is and as the tests build it.
 fn image_clippy(host: &Host, board: &Board, triple: &str) -> Result<(), Failure> {
     let manifest = ["--manifest-path", "boards/qemu/Cargo.toml"];
-    device_clippy(host, board, triple, &manifest, true)?;
+    clippy_for(host, board, triple, &manifest, true)?;
     let all = [&manifest[..], &["--all-features"]].concat();
-    device_clippy(host, board, triple, &all, true)
+    clippy_for(host, board, triple, &all, true)
 }
 
-fn device_clippy(
+fn clippy_for(
     host: &Host,
     board: &Board,
     triple: &str,
@@ -134,7 +143,8 @@ fn device_clippy(
     command
         .arg("--release")
         .arg("--target-dir")
-        .arg(host.target.join("lint").join(&board.name))
+        // One folder for all: build scripts and macros are compiled once.
+        .arg(host.target.join("lint"))
         .args(arguments)
         .args(["--", "-D", "warnings"]);
     if is_image {

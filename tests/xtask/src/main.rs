@@ -14,7 +14,7 @@ use ocellus_setup::Host;
 use steps::{Failure, Step, run_all};
 
 /// The steps of `check`, the quick ones first.
-const CHECK: [Step; 6] = [
+const CHECK: [Step; 7] = [
     Step {
         name: "tidy",
         does: "rules about files: sizes, places, what each operator must have",
@@ -32,8 +32,13 @@ const CHECK: [Step; 6] = [
     },
     Step {
         name: "lint",
-        does: "clippy, for the PC and for every device target",
+        does: "clippy for the PC",
         run: lint::clippy,
+    },
+    Step {
+        name: "lint-devices",
+        does: "clippy for every device's instruction set",
+        run: lint::device_clippy,
     },
     Step {
         name: "docs",
@@ -57,7 +62,7 @@ const SETUP: Step = Step {
 fn usage() -> String {
     let mut text = "cargo xtask COMMAND\n\n  check     all of these, in this order; stops at the first failure\n".to_owned();
     for step in CHECK.iter().chain([&SETUP]) {
-        text += &format!("  {:<9} {}\n", step.name, step.does);
+        text += &format!("  {:<13} {}\n", step.name, step.does);
     }
     text
 }

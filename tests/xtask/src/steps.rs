@@ -44,10 +44,10 @@ pub(crate) fn run_all(steps: &[Step], host: &Host) -> Result<(), Failure> {
     }
     if times.len() > 1 {
         for (name, time) in &times {
-            eprintln!("  {name:<9} {:>9}", seconds(*time));
+            eprintln!("  {name:<13} {:>9}", seconds(*time));
         }
         let sum = times.iter().map(|(_, time)| *time).sum();
-        eprintln!("  {:<9} {:>9}", "all", seconds(sum));
+        eprintln!("  {:<13} {:>9}", "all", seconds(sum));
     }
     Ok(())
 }
