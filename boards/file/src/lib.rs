@@ -212,7 +212,7 @@ impl Board {
     pub fn parse(text: &str, path: &Path) -> Result<Self, BoardError> {
         let mut board: Self = toml::from_str(text).map_err(|e| BoardError::Syntax {
             path: path.to_owned(),
-            what: e.to_string().trim_end().to_owned(),
+            what: one_line(&e, text),
         })?;
         board.check().map_err(|what| BoardError::Wrong {
             path: path.to_owned(),
@@ -239,5 +239,19 @@ impl Board {
     #[must_use]
     pub fn is_bare_metal(&self) -> bool {
         !self.regions.is_empty()
+    }
+}
+
+/// A parser's complaint with its line, without the excerpt that takes several lines.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let words: Vec<&str> = error.message().split_whitespace().collect();
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => format!(
+            "line {}: {}",
+            before.matches('\n').count() + 1,
+            words.join(" ")
+        ),
+        None => words.join(" "),
     }
 }

@@ -236,10 +236,12 @@ pub(crate) fn isa_in(answers: &[Answer]) -> Option<String> {
 
 /// Runs a model file on a board: a picture through its camera, arrays over its link.
 pub(crate) fn run(board: Board, file: &ModelFile, given: &[Given]) -> Result<(Ran, String)> {
+    let (inputs, geometry) = quantized_inputs(file, given)?;
+    check_startable(&board)?;
+    check_sizes(&board, file)?;
     let ready = prepare(board, file, false, Variant::Plain)?;
     let mut job = Job::new(file.bytes.to_vec());
     job.steps = vec![Step::Hello, Step::Load];
-    let (inputs, geometry) = quantized_inputs(file, given)?;
     match given {
         [Given::Picture(picture)] => {
             job.frames.push(frame(picture)?);
@@ -273,7 +275,24 @@ pub(crate) fn check_sizes(board: &Board, file: &ModelFile) -> Result<()> {
     if !board.is_bare_metal() {
         return Ok(());
     }
-    board.place(Role::Model, file.bytes.len() as u64)?;
-    board.place(Role::Arena, u64::from(file.view()?.program().arena_bytes))?;
+    let arena_bytes = u64::from(file.view()?.program().arena_bytes);
+    board
+        .place(Role::Model, file.bytes.len() as u64)
+        .and_then(|_| board.place(Role::Arena, arena_bytes))
+        .map_err(|e| {
+            anyhow::anyhow!("{e}; use a smaller model or input, or a board with more memory")
+        })?;
+    Ok(())
+}
+
+/// Only emulated boards and this machine can be started: a file for real hardware builds, and is not measured on the PC in its place.
+pub(crate) fn check_startable(board: &Board) -> Result<()> {
+    if board.emulator.is_none() && (board.is_bare_metal() || board.triple.is_some()) {
+        bail!(
+            "board `{}` has no [emulator] in its file, and this version starts emulated boards and this machine only; `ocellus build` makes \
+             its image",
+            board.name
+        );
+    }
     Ok(())
 }

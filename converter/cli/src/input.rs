@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use ocellus_data::{Array, Picture, read_npy};
 use ocellus_format::{Preprocess, QParams};
-use ocellus_image::{Geometry, InputSize, into_f32, into_s8};
+use ocellus_image::{FrameError, Geometry, InputSize, into_f32, into_s8};
 
 use crate::layout::{from_nhwc, transpose};
 use crate::source::picture_axes;
@@ -23,13 +23,16 @@ pub(crate) struct Border {
 /// One value for a model's input.
 pub(crate) enum Given {
     Picture(Box<Picture>),
-    Array(Array),
+    Array { path: PathBuf, array: Array },
 }
 
 impl Given {
     pub(crate) fn open(path: &Path) -> Result<Given> {
         if path.extension().is_some_and(|extension| extension == "npy") {
-            return Ok(Given::Array(read_npy(path)?));
+            return Ok(Given::Array {
+                path: path.to_owned(),
+                array: read_npy(path)?,
+            });
         }
         Ok(Given::Picture(Box::new(Picture::open(path)?)))
     }
@@ -37,7 +40,7 @@ impl Given {
     pub(crate) fn picture(&self) -> Option<&Picture> {
         match self {
             Given::Picture(picture) => Some(picture),
-            Given::Array(_) => None,
+            Given::Array { .. } => None,
         }
     }
 
@@ -48,11 +51,11 @@ impl Given {
         preprocess: &Preprocess,
     ) -> Result<(Vec<f32>, Option<Geometry>)> {
         match self {
-            Given::Array(array) => {
-                let expected: usize = border.shape.iter().product();
-                if array.shape != border.shape && array.values.len() != expected {
+            Given::Array { path, array } => {
+                if !same_axes(&array.shape, &border.shape) {
                     bail!(
-                        "the array has shape {:?} and input `{}` has {:?}",
+                        "{}: the array has shape {:?} and input `{}` needs {:?}; save it in that shape",
+                        path.display(),
                         array.shape,
                         border.name,
                         border.shape
@@ -69,7 +72,7 @@ impl Given {
                 };
                 let mut pixels = vec![0.0; axes.height * axes.width * axes.channels];
                 let geometry = into_f32(&picture.frame(), preprocess, size, &mut pixels)
-                    .map_err(|e| anyhow::anyhow!("input `{}`: {e:?}", border.name))?;
+                    .map_err(|e| anyhow::anyhow!("input `{}`: {}", border.name, frame_fault(e)))?;
                 Ok((from_nhwc(axes, pixels), Some(geometry)))
             }
         }
@@ -102,7 +105,7 @@ impl Given {
             };
             let mut pixels = vec![0; axes.height * axes.width * axes.channels];
             let geometry = into_s8(&picture.frame(), preprocess, q, size, &mut pixels)
-                .map_err(|e| anyhow::anyhow!("input `{}`: {e:?}", border.name))?;
+                .map_err(|e| anyhow::anyhow!("input `{}`: {}", border.name, frame_fault(e)))?;
             let in_file_order = from_nhwc(axes, pixels);
             return Ok((
                 transpose(&border.shape, &in_file_order, &border.order),
@@ -111,6 +114,23 @@ impl Given {
         }
         let (values, geometry) = self.in_graph_order(border, preprocess)?;
         Ok((quantize(&values), geometry))
+    }
+}
+
+/// The same axes, but for those of size 1; or a list of as many values, row-major.
+pub(crate) fn same_axes(given: &[usize], wanted: &[usize]) -> bool {
+    let axes = |shape: &[usize]| {
+        let long = shape.iter().copied().filter(|&size| size != 1);
+        long.collect::<Vec<_>>()
+    };
+    axes(given) == axes(wanted) || *given == [wanted.iter().product::<usize>()]
+}
+
+fn frame_fault(error: FrameError) -> &'static str {
+    match error {
+        FrameError::Size => "the picture has a side of 0 or above 16,384 pixels; use a smaller one",
+        FrameError::TooShort { .. } => "the picture has fewer pixels than its sizes say",
+        _ => "the model's input is no picture with 1 or 3 channels; give a .npy file",
     }
 }
 
@@ -154,4 +174,21 @@ pub(crate) fn assign(borders: &[Border], inputs: &[String]) -> Result<Vec<Given>
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_of_size_1_may_be_left_out_and_others_not_exchanged() {
+        let wanted = [1, 3, 8, 8];
+        for good in [&[1, 3, 8, 8][..], &[3, 8, 8], &[192]] {
+            assert!(same_axes(good, &wanted), "{good:?}");
+        }
+        for bad in [&[1, 8, 8, 3][..], &[3, 64], &[191], &[2, 3, 8, 8], &[]] {
+            assert!(!same_axes(bad, &wanted), "{bad:?}");
+        }
+        assert!(same_axes(&[640], &[1, 640]) && same_axes(&[], &[1]));
+    }
 }

@@ -10,16 +10,46 @@ mod layout;
 mod output;
 mod source;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 
 use args::{Cli, Command};
 
+/// What the last panic said.
+static FAULT: Mutex<String> = Mutex::new(String::new());
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // The importer survives panics of the library that reads ONNX, so a panic by itself prints nothing.
+    std::panic::set_hook(Box::new(|panic| {
+        *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
+    }));
+    match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {}", paragraph(&error));
+            ExitCode::FAILURE
+        }
+        Err(_) => {
+            let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
+            // A reader that has seen enough (`| head`) is no fault.
+            if !fault.contains("failed printing to stdout") {
+                eprintln!(
+                    "error: this is a fault of ocellus; please report it with the command and the model: {}",
+                    one_line(&fault)
+                );
+            }
+            ExitCode::from(101)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
     let json = cli.json;
-    let result = match &cli.command {
+    match &cli.command {
         Command::Doctor(args) => commands::doctor::run(args, json),
         Command::Convert(args) => commands::convert::run(args, json),
         Command::Run(args) => commands::run::run(args, json),
@@ -30,14 +60,41 @@ fn main() -> ExitCode {
         Command::Build(args) => commands::build::run(args, json),
         Command::Flash(args) => commands::flash::run(args, json),
         Command::Demo(args) => commands::demo::run(args, json),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // One paragraph: the chain of causes, outermost first.
-            let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-            eprintln!("error: {}", chain.join(": "));
-            ExitCode::FAILURE
+    }
+}
+
+/// The chain of causes, outermost first, without those that the text before them holds already.
+fn paragraph(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = one_line(&cause.to_string());
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
         }
+    }
+    parts.join(": ")
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        let cause = || anyhow!("line 2\n  |\n  ^ odd");
+        assert_eq!(
+            paragraph(&cause().context("a.toml")),
+            "a.toml: line 2 | ^ odd"
+        );
+        let twice = Err::<(), _>(anyhow!("gone"))
+            .context("b: gone")
+            .context("reading");
+        assert_eq!(paragraph(&twice.unwrap_err()), "reading: b: gone");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use ocellus_compile::interpret::Interpreter;
 use ocellus_data::{Recipe, TaskRecipe};
-use ocellus_format::{AlignedBytes, ModelView, Preprocess, Task};
+use ocellus_format::{AlignedBytes, FormatError, ModelView, Preprocess, Task};
 use ocellus_import::{ImportOptions, Imported, import_onnx};
 use ocellus_ir::{BorderType, Graph};
 
@@ -133,8 +133,16 @@ impl ModelFile {
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<ModelFile> {
-        ocellus_format::verify(bytes)
-            .map_err(|e| anyhow::anyhow!("{e}; convert the model again"))?;
+        ocellus_format::verify(bytes).map_err(|e| match e {
+            FormatError::Magic => {
+                anyhow::anyhow!("not an Ocellus model file; make one with `ocellus convert`")
+            }
+            // Those whose text says what to do.
+            FormatError::Truncated { .. } | FormatError::Digest | FormatError::Version { .. } => {
+                anyhow::anyhow!("{e}")
+            }
+            _ => anyhow::anyhow!("{e}; copy the file again, or convert the model again"),
+        })?;
         let interpreter = Interpreter::new(bytes)?;
         Ok(ModelFile {
             bytes: AlignedBytes::from(bytes),

@@ -65,6 +65,7 @@ pub fn read_npy(path: &Path) -> Result<Array, DataError> {
 /// # Errors
 /// As [`read_npy`].
 pub fn read_npz(path: &Path) -> Result<Vec<(String, Array)>, DataError> {
+    std::fs::metadata(path).map_err(DataError::io(path))?;
     let mut archive =
         npyz::npz::NpzArchive::open(path).map_err(|e| damaged(path, &e.to_string()))?;
     let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
@@ -75,7 +76,14 @@ pub fn read_npz(path: &Path) -> Result<Vec<(String, Array)>, DataError> {
             .by_name(&name)
             .map_err(|e| damaged(path, &e.to_string()))?;
         let npy = npy.ok_or_else(|| damaged(path, &format!("array `{name}` is missing")))?;
-        arrays.push((name, read_array(npy, path)?));
+        let array = read_array(npy, path).map_err(|error| match error {
+            DataError::Array { path, reason } => DataError::Array {
+                path,
+                reason: format!("array `{name}`: {reason}"),
+            },
+            other => other,
+        })?;
+        arrays.push((name, array));
     }
     Ok(arrays)
 }
@@ -113,9 +121,13 @@ fn write_values<T: npyz::AutoSerialize + Copy>(
 }
 
 fn damaged(path: &Path, reason: &str) -> DataError {
+    refused(path, format!("cannot be read as an array: {reason}"))
+}
+
+fn refused(path: &Path, reason: String) -> DataError {
     DataError::Array {
         path: path.to_owned(),
-        reason: format!("cannot be read as an array: {reason}"),
+        reason,
     }
 }
 
@@ -123,9 +135,9 @@ fn read_array<R: std::io::Read>(npy: npyz::NpyFile<R>, path: &Path) -> Result<Ar
     let shape: Vec<usize> = npy.shape().iter().map(|&size| size as usize).collect();
     let order = npy.order();
     if order == npyz::Order::Fortran && shape.len() > 1 {
-        return Err(damaged(
+        return Err(refused(
             path,
-            "it is in Fortran order; save it with `numpy.ascontiguousarray`",
+            "it is in Fortran order; save it with `numpy.ascontiguousarray`".to_owned(),
         ));
     }
     let dtype = npy.dtype().descr().trim_matches('\'').to_owned();
@@ -156,9 +168,9 @@ fn read_array<R: std::io::Read>(npy: npyz::NpyFile<R>, path: &Path) -> Result<Ar
         "u1" => Values::U8(npy.into_vec::<u8>().map_err(io)?),
         "i1" => Values::I8(npy.into_vec::<i8>().map_err(io)?),
         other => {
-            return Err(damaged(
+            return Err(refused(
                 path,
-                &format!("type `{other}` is not read; save float32, uint8 or int8"),
+                format!("type `{other}` is not read; save float32, uint8 or int8"),
             ));
         }
     };
@@ -172,8 +184,17 @@ fn read_array<R: std::io::Read>(npy: npyz::NpyFile<R>, path: &Path) -> Result<Ar
             ),
         ));
     }
-    if matches!(&values, Values::F32(values) if values.iter().any(|v| !v.is_finite())) {
-        return Err(damaged(path, "it holds NaN or infinite values"));
+    if let Values::F32(reals) = &values
+        && let Some(index) = reals.iter().position(|value| !value.is_finite())
+    {
+        let value = reals[index];
+        return Err(refused(
+            path,
+            format!(
+                "it holds {value} at position {index} of {}; remove NaN and infinite values",
+                reals.len()
+            ),
+        ));
     }
     Ok(Array { shape, values })
 }

@@ -163,7 +163,7 @@ impl Recipe {
             path: path.to_owned(),
             reason,
         };
-        let recipe: Recipe = toml::from_str(text).map_err(|e| error(e.to_string()))?;
+        let recipe: Recipe = toml::from_str(text).map_err(|e| error(one_line(&e, text)))?;
         recipe.preprocess().map_err(error)?;
         Ok(recipe)
     }
@@ -209,6 +209,20 @@ impl Recipe {
             mean: self.input.mean,
             std: self.input.std,
         })
+    }
+}
+
+/// A parser's complaint with its line, without the excerpt that takes several lines.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let words: Vec<&str> = error.message().split_whitespace().collect();
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => format!(
+            "line {}: {}",
+            before.matches('\n').count() + 1,
+            words.join(" ")
+        ),
+        None => words.join(" "),
     }
 }
 

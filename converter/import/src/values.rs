@@ -181,7 +181,7 @@ impl<'a> Cx<'_, 'a> {
         if let Some(at) = values.iter().position(|v| !v.is_finite()) {
             let value = values[at];
             return Err(Refusal::unsupported(format!(
-                "a constant holds {value} at {at}; only finite numbers can be quantized"
+                "a constant holds {value} at {at}; only finite numbers can be quantized; the file is damaged or its training diverged, so export it again"
             )));
         }
         let name = format!("{}/constant", self.name);

@@ -54,6 +54,7 @@ pub(crate) struct Cost {
 pub(crate) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
     let board = board::find(&args.board)?;
+    board::check_startable(&board)?;
     let bench = if board.emulator.is_some() {
         on_emulator(board, &file)?
     } else {

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::args::ConvertArgs;
 use crate::board;
-use crate::input::{Border, Given};
+use crate::input::{Border, Given, same_axes};
 use crate::layout::PictureAxes;
 use crate::output::{grouped, print_json, progress, table};
 use crate::source::{FloatModel, Source, pass_summary, task_of};
@@ -44,16 +44,7 @@ pub(crate) struct Converted {
 }
 
 pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
-    if args
-        .output
-        .extension()
-        .is_none_or(|extension| extension != "oce")
-    {
-        bail!(
-            "{}: the model file's name must end in .oce",
-            args.output.display()
-        );
-    }
+    check_output(&args.output)?;
     let source = Source::new(&args.source)?;
     let board = args.board.as_deref().map(board::find).transpose()?;
     let target = match (&args.isa, &board) {
@@ -152,6 +143,32 @@ pub(crate) fn fits_table(fits: &[board::Fit]) -> String {
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).into()
+}
+
+/// Says before the work, not after it, that its result has no place.
+fn check_output(path: &Path) -> Result<()> {
+    if path.extension().is_none_or(|extension| extension != "oce") {
+        bail!("{}: the model file's name must end in .oce", path.display());
+    }
+    if path.is_dir() {
+        bail!("{}: this is a folder; name a file", path.display());
+    }
+    match path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        Some(folder) if !folder.exists() => bail!(
+            "{}: the folder {} does not exist; create it first",
+            path.display(),
+            folder.display()
+        ),
+        Some(folder) if !folder.is_dir() => bail!(
+            "{}: {} is no folder; choose another place",
+            path.display(),
+            folder.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Writes beside the target and renames, so that a killed command leaves no half-written file under the name.
@@ -388,8 +405,14 @@ fn npz_samples(path: &Path, borders: &[Border], every: usize) -> Result<Vec<Samp
             ),
         };
         let len: usize = border.shape.iter().product();
-        let inner: usize = array.shape.iter().skip(1).product();
-        if len == 0 || inner != len {
+        if array.shape.first() == Some(&0) {
+            bail!(
+                "{}: array for input `{}` holds no samples; samples lie along its first axis",
+                path.display(),
+                border.name
+            );
+        }
+        if len == 0 || !same_axes(array.shape.get(1..).unwrap_or_default(), &border.shape) {
             bail!(
                 "{}: array for input `{}` has shape {:?}; samples of shape {:?} along the first axis are needed",
                 path.display(),

@@ -6,7 +6,7 @@ use ocellus_data::Picture;
 use serde_json::json;
 
 use crate::args::FlashArgs;
-use crate::board::{converse, frame, isa_in, outcome, output_steps};
+use crate::board::{check_startable, converse, frame, isa_in, outcome, output_steps};
 use crate::commands::build::build;
 use crate::input::Given;
 use crate::output::{grouped, print_json};
@@ -14,6 +14,7 @@ use crate::source::ModelFile;
 
 pub(crate) fn run(args: &FlashArgs, json: bool) -> Result<()> {
     let file = ModelFile::open(&args.build.model)?;
+    check_startable(&crate::board::find(&args.build.board)?)?;
     let ready = build(&args.build, &file)?;
     let mut job = Job::new(file.bytes.to_vec());
     job.steps = vec![Step::Hello, Step::Verify, Step::Load];

@@ -52,9 +52,6 @@ pub(crate) struct Ran {
 }
 
 pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
-    if let Some(folder) = &args.outputs {
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
     let source = Source::new(&args.source)?;
     let (outputs, answer, labels, isa, given) = if is_model_file(&args.model)? {
         run_model_file(args)?
@@ -67,7 +64,11 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
         }
         run_float(&args.model, &source, &args.inputs)?
     };
+    if let Some(path) = &args.draw {
+        draw(path, &given, &answer)?;
+    }
     if let Some(folder) = &args.outputs {
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         for output in &outputs {
             let name: String = output
                 .name
@@ -82,9 +83,6 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
                 .collect();
             write_npy(&folder.join(format!("{name}.npy")), &output.array)?;
         }
-    }
-    if let Some(path) = &args.draw {
-        draw(path, &given, &answer)?;
     }
     if json {
         let mut fields = Map::new();

@@ -154,7 +154,8 @@ impl Calibration {
     /// Runs all samples in float and observes every tensor. `progress` is told the count of samples done.
     ///
     /// # Errors
-    /// [`CompileError::NoSamples`], [`CompileError::Sample`], [`CompileError::ActivationNotFinite`], [`CompileError::Graph`]
+    /// [`CompileError::NoSamples`], [`CompileError::Sample`], [`CompileError::NotFinite`],
+    /// [`CompileError::ActivationNotFinite`], [`CompileError::Graph`]
     pub fn collect(
         graph: &Graph,
         samples: impl IntoIterator<Item = Sample>,
@@ -193,6 +194,10 @@ impl Calibration {
         sample: &Sample,
     ) -> Result<(), CompileError> {
         let index = self.sample_count;
+        if index == 0 {
+            // A constant that is no number would otherwise be blamed on the sample.
+            crate::check_constants(graph)?;
+        }
         let inputs: Vec<&[f32]> = sample.inputs.iter().map(Vec::as_slice).collect();
         let mut not_finite = None;
         let run = executor.run(&inputs, &mut |id, values| {

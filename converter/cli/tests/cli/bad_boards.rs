@@ -1,0 +1,170 @@
+//! Boards that are unknown, wrong or too small.
+
+use crate::workspace::Workspace;
+
+/// A board with its own memory: RAM for the arena and flash for the model, in bytes.
+fn board(name: &str, arena_bytes: u32, model_bytes: u32) -> String {
+    format!(
+        r#"
+name = "{name}"
+title = "A user's own board"
+chip = "none"
+target_cpu = "cortex-m4"
+triple = "thumbv7em-none-eabihf"
+isa = "cortex-m-dsp"
+
+[sensor]
+kind = "semihosting"
+formats = ["rgb888"]
+max_width_px = 64
+max_height_px = 64
+
+[link]
+kind = "semihosting"
+
+[[region]]
+name = "FLASH"
+kind = "flash"
+origin = 0x0800_0000
+size_bytes = 0x0010_0000
+on_chip = true
+speed_rank = 0
+
+[[region]]
+name = "SRAM"
+kind = "ram"
+origin = 0x2000_0000
+size_bytes = 0x0010_0000
+on_chip = true
+speed_rank = 0
+
+[[slot]]
+role = "code"
+region = "FLASH"
+offset_bytes = 0
+size_bytes = 0x0008_0000
+
+[[slot]]
+role = "model"
+region = "FLASH"
+offset_bytes = 0x0008_0000
+size_bytes = {model_bytes}
+
+[[slot]]
+role = "statics"
+region = "SRAM"
+offset_bytes = 0
+size_bytes = 0x0008_0000
+
+[[slot]]
+role = "arena"
+region = "SRAM"
+offset_bytes = 0x0008_0000
+size_bytes = {arena_bytes}
+
+[[slot]]
+role = "frames"
+region = "SRAM"
+offset_bytes = 0x000c_0000
+size_bytes = 0x0001_0000
+"#
+    )
+}
+
+#[test]
+fn a_board_that_is_unknown() {
+    let w = Workspace::converted();
+    w.picture("p.ppm", 1);
+    let words = ["`arduino`", "qemu-m4", "path of a board file"];
+    w.convert_refused("model.onnx", &["--board", "arduino"], &words);
+    w.refused(&["run", "model.oce", "p.ppm", "--board", "arduino"], &words);
+    w.refused(&["bench", "model.oce", "--board", "arduino"], &words);
+    w.refused(&["inspect", "model.oce", "--board", "arduino"], &words);
+    w.refused(&["build", "model.oce", "--board", "arduino"], &words);
+    w.refused(&["flash", "model.oce", "--board", "arduino"], &words);
+    w.refused(
+        &["bench", "model.oce", "--board", "none.toml"],
+        &["none.toml", "No such file"],
+    );
+}
+
+#[test]
+fn a_board_with_too_little_ram() {
+    let w = Workspace::converted();
+    w.write("tiny.toml", board("tiny", 512, 0x4_0000).as_bytes());
+    let words = ["tiny", "512", "RAM", "`SRAM`", "layer `", "smaller input"];
+    w.convert_refused("model.onnx", &["--board", "tiny.toml"], &words);
+    w.refused(
+        &["build", "model.oce", "--board", "tiny.toml"],
+        &["tiny", "arena", "512", "SRAM", "smaller"],
+    );
+}
+
+#[test]
+fn a_board_with_too_little_flash() {
+    let w = Workspace::converted();
+    w.write("tiny.toml", board("tiny", 0x4_0000, 1024).as_bytes());
+    w.convert_refused(
+        "model.onnx",
+        &["--board", "tiny.toml"],
+        &["tiny", "1024", "`FLASH`", "most weights", "flash"],
+    );
+    w.refused(&["bench", "model.oce", "--board", "tiny.toml"], &["tiny"]);
+}
+
+#[test]
+fn a_board_that_has_room() {
+    let w = Workspace::new();
+    w.write("large.toml", board("large", 0x4_0000, 0x4_0000).as_bytes());
+    let args = [
+        "convert",
+        "model.onnx",
+        "-o",
+        "out.oce",
+        "--calibrate",
+        "synthetic:7",
+        "--board",
+        "large.toml",
+    ];
+    let value = w.json(&args);
+    assert_eq!(
+        (&value["arena_region"], &value["model_region"]),
+        (&"SRAM".into(), &"FLASH".into())
+    );
+    assert_eq!(value["isa"], "cortex-m-dsp");
+}
+
+#[test]
+fn a_board_file_with_mistakes() {
+    let w = Workspace::new();
+    let good = board("own", 0x4_0000, 0x4_0000);
+    for (from, to, words) in [
+        ("chip =", "chips =", &["own.toml", "line", "chips"][..]),
+        (
+            "isa = \"cortex-m-dsp\"",
+            "isa = \"mmx\"",
+            &["own.toml", "line", "mmx", "helium"],
+        ),
+        (
+            "region = \"SRAM\"\noffset_bytes = 0\n",
+            "region = \"DDR\"\noffset_bytes = 0\n",
+            &["own.toml", "DDR"],
+        ),
+        (
+            "origin = 0x2000_0000",
+            "origin = 0x0800_1000",
+            &["own.toml", "FLASH", "SRAM", "overlap"],
+        ),
+        (
+            "role = \"arena\"\nregion = \"SRAM\"",
+            "role = \"arena\"\nregion = \"FLASH\"",
+            &["own.toml", "arena", "FLASH"],
+        ),
+    ] {
+        assert!(good.contains(from), "{from}");
+        w.write("own.toml", good.replace(from, to).as_bytes());
+        w.convert_refused("model.onnx", &["--board", "own.toml"], words);
+    }
+    w.write("own.toml", b"\xff\xfe");
+    w.convert_refused("model.onnx", &["--board", "own.toml"], &["own.toml"]);
+}
