@@ -1,6 +1,6 @@
 //! Models as commands open them: a float graph, a float reference, or a model file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ocellus_compile::interpret::Interpreter;
@@ -15,7 +15,9 @@ use crate::layout::PictureAxes;
 /// A recipe, and the overrides of the command line.
 pub(crate) struct Source {
     pub(crate) recipe: Recipe,
-    /// A recipe file was given.
+    /// The recipe's file, for messages.
+    pub(crate) recipe_path: PathBuf,
+    /// A recipe was given.
     pub(crate) has_recipe: bool,
     pub(crate) options: ImportOptions,
 }
@@ -24,6 +26,7 @@ impl Source {
     pub(crate) fn new(args: &SourceArgs) -> Result<Source> {
         let recipe = args.recipe.as_deref().map(Recipe::read).transpose()?;
         Ok(Source {
+            recipe_path: args.recipe.clone().unwrap_or_default(),
             has_recipe: recipe.is_some(),
             recipe: recipe.unwrap_or_default(),
             options: ImportOptions {
@@ -35,6 +38,7 @@ impl Source {
     pub(crate) fn with_recipe(recipe: Recipe) -> Source {
         Source {
             recipe,
+            recipe_path: PathBuf::from("recipe"),
             has_recipe: true,
             options: ImportOptions::default(),
         }
@@ -63,6 +67,11 @@ impl Source {
             options.input_shapes.push((name.clone(), shape));
         }
         Ok(options)
+    }
+
+    /// The recipe's task for a model with these outputs.
+    pub(crate) fn task(&self, outputs: &[String]) -> Result<Task> {
+        task_of(&self.recipe, outputs).with_context(|| self.recipe_path.display().to_string())
     }
 
     /// How pictures become a float input of that type: the recipe's, or what is assumed without one.
@@ -102,7 +111,7 @@ impl FloatModel {
 pub(crate) fn pass_summary(report: &ocellus_ir::passes::PassReport) -> Option<String> {
     (report.changes > 0).then(|| {
         format!(
-            "pass {}: {} changes, {} nodes and {} multiply-accumulates saved",
+            "pass {}: {} changed, {} nodes and {} multiply-accumulates saved",
             report.name, report.changes, report.nodes_saved, report.macs_saved
         )
     })
@@ -169,7 +178,7 @@ impl ModelFile {
 }
 
 /// The task of a recipe in the terms of a graph: outputs by position.
-pub(crate) fn task_of(recipe: &Recipe, outputs: &[String]) -> Result<Task> {
+fn task_of(recipe: &Recipe, outputs: &[String]) -> Result<Task> {
     let position = |name: &String| {
         outputs
             .iter()
@@ -177,7 +186,7 @@ pub(crate) fn task_of(recipe: &Recipe, outputs: &[String]) -> Result<Task> {
             .map(|i| i as u8)
             .with_context(|| {
                 format!(
-                    "the recipe names output `{name}`; the model's outputs are {}",
+                    "the recipe names output `{name}`, and the model's outputs are {}; write one of those",
                     outputs.join(", ")
                 )
             })

@@ -46,8 +46,18 @@ impl Picture {
         reader.limits(limits);
         let rgb = reader
             .decode()
-            .map_err(|e| error(e.to_string()))?
+            .map_err(|e| match e {
+                image::ImageError::Limits(_) => error(format!(
+                    "a side is above {},{:03} pixels, or it takes too much memory",
+                    Frame::MAX_SIDE_PX / 1000,
+                    Frame::MAX_SIDE_PX % 1000
+                )),
+                e => error(e.to_string()),
+            })?
             .into_rgb8();
+        if rgb.is_empty() {
+            return Err(error("it has no pixels".to_owned()));
+        }
         let sha256 = Sha256::digest(bytes).into();
         Ok(Picture {
             width_px: rgb.width(),

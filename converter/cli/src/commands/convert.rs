@@ -7,7 +7,7 @@ use ocellus_compile::{
     Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile,
 };
 use ocellus_data::{pictures_in, read_npz};
-use ocellus_format::{Isa, Preprocess, TaskRecord};
+use ocellus_format::{Colour, Isa, Preprocess, TaskRecord};
 use ocellus_ir::{Executor, Graph, Input};
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use crate::board;
 use crate::input::{Border, Given, same_axes};
 use crate::layout::PictureAxes;
 use crate::output::{grouped, print_json, progress, table};
-use crate::source::{FloatModel, Source, pass_summary, task_of};
+use crate::source::{FloatModel, Source, pass_summary};
 
 /// What a conversion is asked for, beyond the model.
 pub(crate) struct Request<'a> {
@@ -225,12 +225,25 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
     }
     let method = match (&request.method, &request.source.recipe.calibration.method) {
         (Some(method), _) => *method,
-        (None, Some(text)) => match request.source.recipe.calibration.percentile {
-            Some(percentile) if text == "percentile" => format!("{text}:{percentile}").parse()?,
-            _ => text.parse()?,
-        },
+        (None, Some(text)) => {
+            let word = match request.source.recipe.calibration.percentile {
+                Some(percentile) if text == "percentile" => format!("{text}:{percentile}"),
+                _ => text.clone(),
+            };
+            word.parse().with_context(|| {
+                let path = request.source.recipe_path.display();
+                format!("{path}: calibration.method")
+            })?
+        }
         (None, None) => Method::default(),
     };
+    let output_names: Vec<String> = graph
+        .outputs
+        .iter()
+        .map(|output| output.name.clone())
+        .collect();
+    // Before calibration, which takes its time.
+    let recipe_task = request.source.task(&output_names)?;
     let calibration = calibrate(graph, &borders, &preprocess, request, method)?;
     let mut options: Vec<(String, String)> = vec![
         ("method".into(), method.to_string()),
@@ -246,15 +259,10 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
             .iter()
             .map(|name| ("no-pass".to_owned(), name.clone())),
     );
-    let output_names: Vec<String> = graph
-        .outputs
-        .iter()
-        .map(|output| output.name.clone())
-        .collect();
     let labels = request.source.recipe.labels.join("\n");
     let task = TaskRecord {
         preprocess: picture.map(|_| preprocess),
-        task: task_of(&request.source.recipe, &output_names)?,
+        task: recipe_task,
         labels: &labels,
     };
     let provenance = Provenance {
@@ -279,10 +287,15 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
 }
 
 fn assumption(axes: PictureAxes, p: &Preprocess) -> String {
+    let colour = match p.colour {
+        Colour::Rgb => "RGB",
+        Colour::Bgr => "BGR",
+        Colour::Gray => "grey",
+    };
     format!(
-        "no recipe: assumed a picture in {}, {:?} order, stretched to {}x{}, (pixel - {}) / {}; say otherwise with --recipe",
+        "no recipe: assumed a picture in {}, {} order, stretched to {}x{}, (pixel - {}) / {}; say otherwise with --recipe",
         axes.name(),
-        p.colour,
+        colour,
         axes.width,
         axes.height,
         p.mean[0],

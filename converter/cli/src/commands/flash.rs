@@ -14,11 +14,11 @@ use crate::source::ModelFile;
 
 pub(crate) fn run(args: &FlashArgs, json: bool) -> Result<()> {
     let file = ModelFile::open(&args.build.model)?;
+    let picture = args.camera.as_deref().map(Picture::open).transpose()?;
     check_startable(&crate::board::find(&args.build.board)?)?;
     let ready = build(&args.build, &file)?;
     let mut job = Job::new(file.bytes.to_vec());
     job.steps = vec![Step::Hello, Step::Verify, Step::Load];
-    let picture = args.camera.as_deref().map(Picture::open).transpose()?;
     if let Some(picture) = &picture {
         job.frames.push(frame(picture)?);
         job.steps

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use ocellus_compile::interpret::{Outcome, Taps};
-use ocellus_data::{Array, Values, write_npy};
-use ocellus_format::{BorderType, Isa, Preprocess, QParams};
+use ocellus_data::{Array, TaskRecipe, Values, write_npy};
+use ocellus_format::{BorderType, Isa, Preprocess, QParams, Task};
 use ocellus_image::Geometry;
 use ocellus_import::{ReferenceInput, TractReference};
 use ocellus_kernels::{Kernels, WithKernels, best, dispatch};
@@ -18,7 +18,7 @@ use crate::commands::convert::{isa_named, sha256};
 use crate::input::{Border, Given, assign};
 use crate::layout::{PictureAxes, transpose};
 use crate::output::print_json;
-use crate::source::{ModelFile, Source, is_model_file, task_of};
+use crate::source::{ModelFile, Source, is_model_file};
 
 /// An output in its user's terms.
 pub(crate) struct UserOutput {
@@ -62,6 +62,10 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
                 args.model.display()
             );
         }
+        check_draw(
+            args,
+            matches!(source.recipe.task, Some(TaskRecipe::CenterFace(_))),
+        )?;
         run_float(&args.model, &source, &args.inputs)?
     };
     if let Some(path) = &args.draw {
@@ -69,18 +73,13 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
     }
     if let Some(folder) = &args.outputs {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        for output in &outputs {
-            let name: String = output
-                .name
-                .chars()
-                .map(|c| {
-                    if c.is_alphanumeric() || "-_.".contains(c) {
-                        c
-                    } else {
-                        '_'
-                    }
-                })
-                .collect();
+        let mut used: Vec<String> = Vec::new();
+        for (index, output) in outputs.iter().enumerate() {
+            let mut name = file_name(&output.name);
+            if used.contains(&name) {
+                name = format!("{name}_{index}");
+            }
+            used.push(name.clone());
             write_npy(&folder.join(format!("{name}.npy")), &output.array)?;
         }
     }
@@ -115,9 +114,36 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
     Ok(())
 }
 
+/// An output's name without what file systems give a meaning.
+fn file_name(output: &str) -> String {
+    let kept = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    output
+        .chars()
+        .map(|c| if kept(c) { c } else { '_' })
+        .collect()
+}
+
+/// Says before the run that there will be nothing to draw.
+fn check_draw(args: &RunArgs, detects: bool) -> Result<()> {
+    match &args.draw {
+        Some(_) if !detects => bail!(
+            "{}: --draw draws detections, and the recipe of this model names no detection task; leave --draw out, or convert with a recipe that \
+             has one",
+            args.model.display()
+        ),
+        Some(path) if !matches!(path.extension(), Some(extension) if extension == "png") => {
+            bail!(
+                "{}: --draw writes a PNG; give a name that ends in .png",
+                path.display()
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
 fn draw(path: &Path, given: &[Given], answer: &Answer) -> Result<()> {
     let Some(detections) = &answer.detections else {
-        bail!("--draw draws detections, and this model's recipe names no detection task");
+        return Ok(());
     };
     let Some(mut picture) = given.first().and_then(Given::picture).cloned() else {
         bail!("--draw needs a picture as input");
@@ -138,6 +164,7 @@ fn run_model_file(args: &RunArgs) -> Result<RunResult> {
     let file = ModelFile::open(&args.model)?;
     let given = assign(&borders(&file), &args.inputs)?;
     let (_, task, labels) = file.task()?;
+    check_draw(args, matches!(task, Task::CenterFace { .. }))?;
     let (ran, isa) = match &args.board {
         Some(name) => board::run(board::find(name)?, &file, &given)?,
         None => {
@@ -307,7 +334,7 @@ pub(crate) fn float_answer(
     let slices: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
     let outputs = reference.run(&slices)?;
     let names: Vec<String> = outputs.iter().map(|output| output.name.clone()).collect();
-    let task = task_of(&source.recipe, &names)?;
+    let task = source.task(&names)?;
     // Tasks read maps with the channels last; a file in NCHW has them first.
     let channels_last: Vec<(Vec<usize>, Vec<f32>)> = outputs
         .iter()

@@ -135,6 +135,41 @@ fn a_board_that_has_room() {
 }
 
 #[test]
+fn a_board_that_cannot_be_started_is_not_measured_here_instead() {
+    let w = Workspace::converted();
+    w.write("own.toml", board("own", 0x4_0000, 0x4_0000).as_bytes());
+    w.picture("p.ppm", 1);
+    let words = ["`own`", "[emulator]", "ocellus build"];
+    w.refused(&["bench", "model.oce", "--board", "own.toml"], &words);
+    w.refused(
+        &["run", "model.oce", "p.ppm", "--board", "own.toml"],
+        &words,
+    );
+    w.refused(&["flash", "model.oce", "--board", "own.toml"], &words);
+    let inspected = w.json(&["inspect", "model.oce", "--board", "own.toml"]);
+    assert_eq!(inspected["isa"], "cortex-m-dsp");
+}
+
+#[test]
+fn a_picture_for_a_board_is_read_before_its_image_is_built() {
+    let w = Workspace::converted();
+    w.write("p.png", b"no picture");
+    for args in [
+        &[
+            "flash",
+            "model.oce",
+            "--board",
+            "qemu-m4",
+            "--camera",
+            "p.png",
+        ][..],
+        &["run", "model.oce", "p.png", "--board", "qemu-m4"],
+    ] {
+        w.refused(args, &["p.png", "decode"]);
+    }
+}
+
+#[test]
 fn a_board_file_with_mistakes() {
     let w = Workspace::new();
     let good = board("own", 0x4_0000, 0x4_0000);

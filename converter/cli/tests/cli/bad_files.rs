@@ -190,7 +190,16 @@ fn a_recipe_with_mistakes() {
     w.convert_refused(
         "model.onnx",
         &["--recipe", "output.toml"],
-        &["output `a`", "outputs are y"],
+        &["output.toml", "output `a`", "outputs are y"],
+    );
+    w.write(
+        "method.toml",
+        b"[calibration]\nmethod = \"percentile\"\npercentile = 150.0\n",
+    );
+    w.convert_refused(
+        "model.onnx",
+        &["--recipe", "method.toml"],
+        &["method.toml", "percentile:150", "min-max"],
     );
     w.write("labels.toml", b"labels_file = \"classes.txt\"\n");
     w.convert_refused(

@@ -63,6 +63,13 @@ fn a_picture_that_is_none() {
     let w = Workspace::converted();
     w.write("x.png", b"no picture");
     w.refused(&["run", "model.oce", "x.png"], &["x.png", "decode", "PNG"]);
+    w.write("flat.ppm", b"P6\n0 8\n255\n");
+    w.refused(&["run", "model.oce", "flat.ppm"], &["flat.ppm"]);
+    w.write(
+        "tall.pgm",
+        &[b"P5\n1 16400\n255\n".to_vec(), vec![0; 16_400]].concat(),
+    );
+    w.refused(&["run", "model.oce", "tall.pgm"], &["tall.pgm", "16,384"]);
     w.refused(
         &["run", "model.oce", "model.onnx"],
         &["model.onnx", "decode"],
@@ -125,7 +132,53 @@ fn a_drawing_without_detections() {
         &["run", "model.oce", "p.ppm", "--draw", "out.png"],
         &["--draw", "detection"],
     );
+    w.refused(
+        &[
+            "run",
+            "model.onnx",
+            "p.ppm",
+            "--draw",
+            "out.png",
+            "--outputs",
+            "made",
+        ],
+        &["model.onnx", "--draw"],
+    );
     absent(&w.path("out.png"));
+}
+
+#[test]
+fn a_drawing_that_is_no_png() {
+    let w = Workspace::new();
+    let maps = crate::onnx::Onnx::new().input("x", &[1, 3, 8, 8]).conv(
+        "x",
+        "y",
+        [3, 1],
+        &crate::onnx::weights(3, 27),
+    );
+    w.write("maps.onnx", &maps.bytes());
+    let task = "stride = 1\nscore_threshold = 0.3\nnms_iou = 0.4\nheat = \"y\"\nsize = \"y\"\noffset = \"y\"\nlandmarks = \"y\"\n";
+    w.write(
+        "r.toml",
+        format!("[task]\nkind = \"centerface\"\n{task}").as_bytes(),
+    );
+    w.picture("p.ppm", 1);
+    let draw = |output: &'static str| {
+        [
+            "run",
+            "maps.onnx",
+            "p.ppm",
+            "--recipe",
+            "r.toml",
+            "--draw",
+            output,
+        ]
+    };
+    w.refused(&draw("out.jpg"), &["out.jpg", "PNG", ".png"]);
+    w.refused(
+        &draw("nowhere/out.png"),
+        &["nowhere/out.png", "No such file"],
+    );
 }
 
 #[test]
