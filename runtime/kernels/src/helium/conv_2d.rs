@@ -1,12 +1,14 @@
 //! 2-D convolution of `s8` by `s8`, one weight scale an output channel.
 //!
-//! Two output pixels are gathered into an im2col row each, then multiplied with two output channels at a time. A 1x1 kernel needs no
-//! gathering: its rows are the input's.
+//! Two output pixels are gathered into an im2col row each, then multiplied with four output channels at a time where the weights are
+//! interleaved, else with two. A 1x1 kernel needs no gathering: its rows are the input's.
 //!
 //! Scratch: two rows of accumulators, then two im2col rows.
 
 use ocellus_format::{WeightLayout, ops::Conv2d};
 
+use super::block::{Channels, RUN};
+use super::copy::copy;
 use super::dot::{Rows, two_rows};
 use super::requantize::Requants;
 use crate::{
@@ -54,21 +56,19 @@ pub(super) fn conv_2d_s8(p: &Conv2d, io: ConvIo<'_>) {
             .weights
             .get(group * weights_len..(group + 1) * weights_len)
             .unwrap_or(&[]);
-        let weights = match p.layout {
-            WeightLayout::Interleave4x16 => Rows::Interleaved(weights),
-            _ => Rows::Plain(weights),
-        };
         let bias = io.bias.get(first..first + group_out_c).unwrap_or(&[]);
         let requants = requants.channels(first, group_out_c);
-        let mut pixels = Pixels {
-            p,
-            x: io.x,
-            group,
-            next: 0,
+        let (weights, channels) = match p.layout {
+            WeightLayout::Interleave4x16 => (
+                Rows::Interleaved(weights),
+                Channels::new(weights, bias, requants, taps),
+            ),
+            _ => (Rows::Plain(weights), None),
         };
+        let mut pixels = Pixels::new(p, io.x, group);
         let mut y_rest = &mut *io.y;
+        let (row0, row1) = rows.split_at_mut(pixels.row_len.min(rows.len()));
         loop {
-            let (row0, row1) = rows.split_at_mut((taps.next_multiple_of(16)).min(rows.len()));
             let Some(x0) = pixels.next_row(row0) else {
                 break;
             };
@@ -79,14 +79,14 @@ pub(super) fn conv_2d_s8(p: &Conv2d, io: ConvIo<'_>) {
                 None => (&mut [][..], rest),
             };
             y_rest = rest;
-            two_rows(
-                [x0, x1.unwrap_or(x0)],
-                weights,
-                bias,
-                requants,
-                accumulators,
-                [y0, y1],
-            );
+            let x = [x0, x1.unwrap_or(x0)];
+            if let Some(channels) = &channels
+                && channels.two_rows(x, [&mut *y0, &mut *y1])
+            {
+                continue;
+            }
+            let x = x.map(|row| row.get(..taps).unwrap_or(row));
+            two_rows(x, weights, bias, requants, accumulators, [y0, y1]);
         }
     }
 }
@@ -103,51 +103,110 @@ fn take_pixel(y: &mut [i8], out_c: usize, first: usize, len: usize) -> (&mut [i8
 struct Pixels<'a> {
     p: &'a Conv2d,
     x: &'a [i8],
-    group: usize,
-    next: u32,
+    taps: usize,
+    /// Bytes of a row in whole runs.
+    row_len: usize,
+    pointwise: bool,
+    /// The columns of a kernel's row lie side by side in the input.
+    together: bool,
+    /// The group's first channel.
+    channel: usize,
+    group_in_c: usize,
+    oy: u32,
+    ox: u32,
 }
 
 impl<'a> Pixels<'a> {
-    /// The taps of the next output pixel: in the input itself for a pointwise kernel, else gathered into `row`.
+    fn new(p: &'a Conv2d, x: &'a [i8], group: usize) -> Pixels<'a> {
+        let (taps, group_in_c) = (p.taps() as usize, p.group_in_c() as usize);
+        Pixels {
+            p,
+            x,
+            taps,
+            row_len: taps.next_multiple_of(RUN),
+            pointwise: is_pointwise(p),
+            together: p.groups == 1 && p.window.dilation_w == 1,
+            channel: group * group_in_c,
+            group_in_c,
+            oy: 0,
+            ox: 0,
+        }
+    }
+
+    /// The taps of the next output pixel: in the input itself for a pointwise kernel, else gathered into `row`. What follows the taps up to a whole
+    /// number of runs belongs to the slice where it can be read, and has no meaning.
     fn next_row<'r>(&mut self, row: &'r mut [i8]) -> Option<&'r [i8]>
     where
         'a: 'r,
     {
-        let p = self.p;
-        let w = &p.window;
-        let (oy, ox) = (
-            self.next.checked_div(w.out_w)?,
-            self.next.checked_rem(w.out_w)?,
-        );
+        let w = &self.p.window;
+        let (oy, ox) = (self.oy, self.ox);
         if oy >= w.out_h {
             return None;
         }
-        self.next += 1;
-        let in_c = p.in_c as usize;
-        let group_in_c = p.group_in_c() as usize;
-        let channels = |iy: u32, ix: u32| {
-            let first =
-                (iy as usize * w.in_w as usize + ix as usize) * in_c + self.group * group_in_c;
-            self.x.get(first..first + group_in_c).unwrap_or(&[])
-        };
-        if is_pointwise(p) {
-            return Some(channels(oy * w.stride_h, ox * w.stride_w));
+        self.ox += 1;
+        if self.ox >= w.out_w {
+            (self.oy, self.ox) = (oy + 1, 0);
         }
-        let mut places = row.chunks_exact_mut(group_in_c.max(1));
+        if self.pointwise {
+            let first = self.pixel(oy * w.stride_h, ox * w.stride_w);
+            let whole = self.x.get(first..first + self.row_len);
+            return whole.or_else(|| self.x.get(first..first + self.taps));
+        }
+        if self.together {
+            self.gather_rows(oy, ox, row);
+        } else {
+            self.gather_taps(oy, ox, row);
+        }
+        row.get(..self.row_len)
+    }
+
+    /// Where the group's channels of an input pixel begin.
+    fn pixel(&self, iy: u32, ix: u32) -> usize {
+        (iy as usize * self.p.window.in_w as usize + ix as usize) * self.p.in_c as usize
+            + self.channel
+    }
+
+    /// Copies the columns of each of the kernel's rows at once.
+    fn gather_rows(&self, oy: u32, ox: u32, row: &mut [i8]) {
+        let w = &self.p.window;
+        let left = ox * w.stride_w;
+        let before = w.pad_left.saturating_sub(left).min(w.kernel_w);
+        let first = (left + before).saturating_sub(w.pad_left);
+        let inside = w.in_w.saturating_sub(first).min(w.kernel_w - before);
+        let before_len = before as usize * self.group_in_c;
+        let inside_len = inside as usize * self.group_in_c;
+        let width = w.kernel_w as usize * self.group_in_c;
+        for (ky, places) in (0..w.kernel_h).zip(row.chunks_exact_mut(width.max(1))) {
+            let zero_point = self.p.zero_point_in;
+            let (Some(iy), true) = (w.row(oy, ky), inside > 0) else {
+                places.fill(zero_point);
+                continue;
+            };
+            if inside < w.kernel_w {
+                places.fill(zero_point);
+            }
+            let from = self.x.get(self.pixel(iy, first)..).unwrap_or(&[]);
+            let to = places.get_mut(before_len..before_len + inside_len);
+            copy(to.unwrap_or_default(), from);
+        }
+    }
+
+    /// Copies tap by tap: groups, and kernels with holes.
+    fn gather_taps(&self, oy: u32, ox: u32, row: &mut [i8]) {
+        let w = &self.p.window;
+        let mut places = row.chunks_exact_mut(self.group_in_c.max(1));
         for ky in 0..w.kernel_h {
             let iy = w.row(oy, ky);
             for kx in 0..w.kernel_w {
-                let place = places.next()?;
+                let Some(place) = places.next() else { return };
                 match (iy, w.column(ox, kx)) {
                     (Some(iy), Some(ix)) => {
-                        for (to, &from) in place.iter_mut().zip(channels(iy, ix)) {
-                            *to = from;
-                        }
+                        copy(place, self.x.get(self.pixel(iy, ix)..).unwrap_or(&[]));
                     }
-                    _ => place.fill(p.zero_point_in),
+                    _ => place.fill(self.p.zero_point_in),
                 }
             }
         }
-        row.get(..p.taps() as usize)
     }
 }

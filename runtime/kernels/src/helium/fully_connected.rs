@@ -18,7 +18,10 @@ pub(super) fn fully_connected_s8(p: &FullyConnected, io: ConvIo<'_>) {
     };
     let requants = Requants::new(io.multipliers, io.shifts, p.output);
     let bias = io.bias.get(..out_c).unwrap_or(&[]);
-    for (x, y) in io.x.chunks((2 * in_c).max(1)).zip(io.y.chunks_mut((2 * out_c).max(1))) {
+    for (x, y) in
+        io.x.chunks((2 * in_c).max(1))
+            .zip(io.y.chunks_mut((2 * out_c).max(1)))
+    {
         let (x0, x1) = x.split_at_checked(in_c).unwrap_or((x, &[]));
         let x1 = if x1.is_empty() { x0 } else { x1 };
         if let Some((y0, y1)) = y.split_at_mut_checked(out_c) {

@@ -5,7 +5,9 @@
 // Vector instructions exist only as `asm!`; each block states why its pointers stay inside the slices it was given.
 #![allow(unsafe_code)]
 
+mod block;
 mod conv_2d;
+mod copy;
 mod depthwise_conv_2d;
 mod dot;
 mod fully_connected;

@@ -30,6 +30,17 @@ impl<'a> Requants<'a> {
         }
     }
 
+    /// The output's range.
+    pub(super) fn output(self) -> OutputS8 {
+        self.output
+    }
+
+    /// The first `len` multipliers and shifts, where every shift of the layer has the vector form.
+    pub(super) fn narrow(self, len: usize) -> Option<(&'a [i32], &'a [u8])> {
+        let (multipliers, shifts) = (self.multipliers.get(..len)?, self.shifts.get(..len)?);
+        self.narrow.then_some((multipliers, shifts))
+    }
+
     /// Those of channels `first..first + len`.
     pub(super) fn channels(self, first: usize, len: usize) -> Requants<'a> {
         Requants {
