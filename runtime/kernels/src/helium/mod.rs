@@ -8,6 +8,7 @@
 mod block;
 mod conv_2d;
 mod copy;
+mod depthwise_3x3;
 mod depthwise_conv_2d;
 mod dot;
 mod fully_connected;
