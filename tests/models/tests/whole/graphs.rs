@@ -402,10 +402,11 @@ pub(crate) fn generated(name: &str) -> Model {
     model(name, graph)
 }
 
-/// The random graph of a seed.
-pub(crate) fn random(seed: u64) -> Model {
-    model(
-        &format!("random graph {seed}"),
-        random_graph(seed).expect("a graph"),
-    )
+/// The random graphs of the first seeds whose batch is 1: a device takes one picture at a time.
+pub(crate) fn random(count: usize) -> impl Iterator<Item = Model> {
+    let graphs = (0_u64..).map(|seed| (seed, random_graph(seed).expect("a graph")));
+    let single = graphs.filter(|(_, graph)| graph.inputs.iter().all(|input| input.shape[0] == 1));
+    single
+        .take(count)
+        .map(|(seed, graph)| model(&format!("random graph {seed}"), graph))
 }

@@ -15,6 +15,10 @@ use crate::models::{
     VISUAL_WAKE_WORDS, say,
 };
 
+/// Larger models run once on a board: the second run, in which everything saturates, would take minutes there and shows nothing that small models do
+/// not.
+const MACS_OF_ONE_RUN: u64 = 50_000_000;
+
 /// Inputs of one run.
 type Inputs = Vec<Vec<i8>>;
 /// Outputs of one run.
@@ -144,7 +148,12 @@ impl Case<'_> {
         let board = &member.board.name;
         let mut job = Job::new(self.compiled.bytes.clone());
         job.steps = vec![Step::Hello, Step::Load];
-        for (inputs, expected) in self.inputs.iter().zip(self.expected) {
+        let runs = if self.compiled.report.macs > MACS_OF_ONE_RUN {
+            1
+        } else {
+            self.inputs.len()
+        };
+        for (inputs, expected) in self.inputs.iter().zip(self.expected).take(runs) {
             job.steps
                 .extend((0..).zip(inputs).map(|(index, data)| Step::Input {
                     index,
@@ -175,7 +184,7 @@ impl Case<'_> {
             Answer::Refused(error) => panic!("{} on {board}: {error:?}", self.name),
             _ => None,
         });
-        for (run, expected) in self.expected.iter().enumerate() {
+        for (run, expected) in self.expected.iter().enumerate().take(runs) {
             let actual: Outputs = read.by_ref().take(expected.len()).collect();
             if let Some(difference) = difference(expected, &actual) {
                 panic!(
@@ -192,8 +201,10 @@ fn bytes(values: &[i8]) -> Vec<u8> {
     values.iter().map(|&v| v as u8).collect()
 }
 
-/// Runs a model's portable file and each board's own on the boards and here.
-fn same_everywhere(model: &Model, boards: &[&str]) {
+/// Runs a model's portable file and each board's own on the boards and here. True where the outputs show what the input was: only then does their
+/// sameness say something.
+#[must_use]
+fn same_everywhere(model: &Model, boards: &[&str]) -> bool {
     let portable = model.compiled(Target::Portable);
     let interpreter = Interpreter::new(&portable.bytes).expect("a sound file");
     let inputs = model.inputs(&interpreter);
@@ -204,11 +215,6 @@ fn same_everywhere(model: &Model, boards: &[&str]) {
     for output in expected.iter().flatten() {
         assert!(!output.is_empty(), "{}: an output of nothing", model.name);
     }
-    assert_ne!(
-        expected[0], expected[1],
-        "{}: it does not depend on its input",
-        model.name
-    );
     let case = |name: &str, compiled: Compiled| Case {
         name: format!("{}, {name}", model.name),
         interpreter: Interpreter::new(&compiled.bytes).expect("a sound file"),
@@ -231,6 +237,7 @@ fn same_everywhere(model: &Model, boards: &[&str]) {
         });
         own.agrees_on(&member);
     }
+    expected[0] != expected[1]
 }
 
 const EVERYWHERE: [&str; 7] = {
@@ -245,29 +252,35 @@ const EVERYWHERE: [&str; 7] = {
 
 #[test]
 fn residual_network() {
-    same_everywhere(&graphs::generated("residual"), &EVERYWHERE);
+    assert!(same_everywhere(&graphs::generated("residual"), &EVERYWHERE));
 }
 
 #[test]
 fn separable_network() {
-    same_everywhere(&graphs::generated("separable"), &EVERYWHERE);
+    assert!(same_everywhere(
+        &graphs::generated("separable"),
+        &EVERYWHERE
+    ));
 }
 
 #[test]
 fn detector_network() {
-    same_everywhere(&graphs::generated("detector"), &EVERYWHERE);
+    assert!(same_everywhere(&graphs::generated("detector"), &EVERYWHERE));
 }
 
 #[test]
 fn mixed_network() {
-    same_everywhere(&graphs::generated("mixed"), &EVERYWHERE);
+    assert!(same_everywhere(&graphs::generated("mixed"), &EVERYWHERE));
 }
 
 #[test]
 fn random_networks() {
-    for seed in 0..if is_long() { 40 } else { 6 } {
-        same_everywhere(&graphs::random(seed), &EVERYWHERE);
-    }
+    let count = if is_long() { 40 } else { 6 };
+    // A random clip may leave nothing of the input.
+    let varied = graphs::random(count)
+        .filter(|model| same_everywhere(model, &EVERYWHERE))
+        .count();
+    assert!(varied * 3 >= count * 2, "{varied} of {count}");
 }
 
 /// Whether the long form was asked for.
@@ -286,7 +299,7 @@ fn real(real: &Real, gate: &[&str]) {
         return;
     }
     if let Some(model) = real.model() {
-        same_everywhere(&model, boards);
+        assert!(same_everywhere(&model, boards));
     }
 }
 

@@ -1,11 +1,9 @@
 //! Whole models: from a graph or an ONNX file to the same bytes on every board.
 
 mod accuracy;
-mod command;
 mod counting;
 mod fleet;
 mod graphs;
 mod identity;
 mod models;
-mod onnx;
 mod sizes;
