@@ -15,11 +15,29 @@ pub(crate) fn print_json(fields: Value) -> Result<()> {
     Ok(())
 }
 
+/// Longest cell of a table; TensorFlow's layer names run to hundreds of letters. `--json` has them whole.
+const MAX_CELL: usize = 56;
+
+/// The cell, with the middle left out where it is too long.
+fn shortened(cell: &str) -> String {
+    let letters: Vec<char> = cell.chars().collect();
+    if letters.len() <= MAX_CELL {
+        return cell.to_owned();
+    }
+    let half = (MAX_CELL - 1) / 2;
+    let (head, tail) = (&letters[..half], &letters[letters.len() - half..]);
+    head.iter().chain(&['…']).chain(tail).collect()
+}
+
 /// A table with columns as wide as their widest cell; the first column is left-aligned, the others right-aligned.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| shortened(cell)).collect())
+        .collect();
     let columns = header.len();
     let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -49,7 +67,7 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
             .map(|&width| "-".repeat(width))
             .collect::<Vec<_>>(),
     );
-    for row in rows {
+    for row in &rows {
         line(row);
     }
     text
@@ -96,6 +114,13 @@ mod tests {
             text,
             "layer   macs\n------  ----\na         10\nlonger     1\n"
         );
+    }
+
+    #[test]
+    fn long_cells_lose_their_middle() {
+        let text = table(&["layer"], &[vec!["a".repeat(40) + &"b".repeat(40)]]);
+        assert!(text.contains("a…b"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= MAX_CELL));
     }
 
     #[test]
