@@ -1,4 +1,8 @@
-use std::{fs::File, io::BufReader, path::Path};
+use std::{
+    fs::File,
+    io::{BufReader, Read},
+    path::Path,
+};
 
 use npyz::WriterBuilder;
 
@@ -72,10 +76,17 @@ pub fn read_npz(path: &Path) -> Result<Vec<(String, Array)>, DataError> {
     names.sort();
     let mut arrays = Vec::new();
     for name in names {
-        let npy = archive
-            .by_name(&name)
-            .map_err(|e| damaged(path, &e.to_string()))?;
-        let npy = npy.ok_or_else(|| damaged(path, &format!("array `{name}` is missing")))?;
+        // Read to the end first: only there is the entry's checksum compared.
+        let file_name = npyz::npz::file_name_from_array_name(&name);
+        let mut bytes = Vec::new();
+        archive
+            .zip_archive()
+            .by_name(&file_name)
+            .map_err(std::io::Error::from)
+            .and_then(|mut entry| entry.read_to_end(&mut bytes))
+            .map_err(|e| damaged(path, &format!("array `{name}`: {e}")))?;
+        let npy = npyz::NpyFile::new(&bytes[..])
+            .map_err(|e| damaged(path, &format!("array `{name}`: {e}")))?;
         let array = read_array(npy, path).map_err(|error| match error {
             DataError::Array { path, reason } => DataError::Array {
                 path,

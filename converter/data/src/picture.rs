@@ -52,7 +52,12 @@ impl Picture {
                     Frame::MAX_SIDE_PX / 1000,
                     Frame::MAX_SIDE_PX % 1000
                 )),
-                e => error(e.to_string()),
+                // The decoder's text goes on with its own state, which is for programmers.
+                e => {
+                    let text = e.to_string();
+                    let until = text.find(" while ").or(text.find(" {"));
+                    error(text[..until.unwrap_or(text.len())].to_owned())
+                }
             })?
             .into_rgb8();
         if rgb.is_empty() {

@@ -117,6 +117,16 @@ fn an_archive_that_is_none() {
         &["--calibrate", "text.npz"],
         &["text.npz", "cannot be read as an array"],
     );
+    w.npz("bit.npz", "x", &[1, 3, 8, 8], &[0.5; 3 * 8 * 8]);
+    let mut bytes = w.read("bit.npz");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    w.write("bit.npz", &bytes);
+    w.convert_refused(
+        "model.onnx",
+        &["--calibrate", "bit.npz"],
+        &["bit.npz", "`x`", "hecksum"],
+    );
 }
 
 #[test]

@@ -63,6 +63,11 @@ fn a_picture_that_is_none() {
     let w = Workspace::converted();
     w.write("x.png", b"no picture");
     w.refused(&["run", "model.oce", "x.png"], &["x.png", "decode", "PNG"]);
+    // A PNG with a damaged chunk: its checksum does not match.
+    let mut png = Vec::from(*b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x08\0\0\0\x08\x08\x02\0\0\0");
+    png.extend([1, 2, 3, 4]);
+    w.write("x.png", &png);
+    w.refused(&["run", "model.oce", "x.png"], &["x.png", "CRC"]);
     w.write("flat.ppm", b"P6\n0 8\n255\n");
     w.refused(&["run", "model.oce", "flat.ppm"], &["flat.ppm"]);
     w.write(
