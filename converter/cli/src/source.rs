@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ocellus_compile::interpret::Interpreter;
-use ocellus_data::{Recipe, TaskRecipe};
+use ocellus_data::{InputRecipe, Recipe, TaskRecipe};
 use ocellus_format::{AlignedBytes, FormatError, ModelView, Preprocess, Task};
 use ocellus_import::{ImportOptions, Imported, import_onnx};
 use ocellus_ir::{BorderType, Graph};
@@ -77,8 +77,8 @@ impl Source {
     /// How pictures become a float input of that type: the recipe's, or what is assumed without one.
     pub(crate) fn preprocess(&self, border: BorderType) -> Result<Preprocess> {
         let mut preprocess = self.recipe.preprocess().map_err(anyhow::Error::msg)?;
-        if !self.has_recipe && border != BorderType::F32 {
-            // A model that takes bytes takes pixels.
+        if border != BorderType::F32 && preprocess.std == InputRecipe::default().std {
+            // A model that takes bytes takes pixels; a recipe that does not speak of numbers is silent about it, and a division by 255 would leave 0 and 1.
             preprocess.std = [1.0; 3];
         }
         Ok(preprocess)
