@@ -74,14 +74,15 @@ pub(crate) fn activations(rng: &mut Rng, values: &mut [i8]) {
     }
 }
 
-/// Weights, `-127..=127`: anything, the ends only, or mostly zeros.
+/// Weights: anything, the ends only, or mostly zeros. A converter writes `-127..=127`; a file may hold -128 too, in one layer of four.
 pub(crate) fn weights(rng: &mut Rng, values: &mut [i8]) {
     let style = rng.size(0, 5);
+    let least = if rng.one_in(4) { i8::MIN } else { -127 };
     for value in values {
         *value = match style {
-            0 => rng.pick(&[-127, 127]),
+            0 => rng.pick(&[least, 127]),
             1 if !rng.one_in(8) => 0,
-            _ => (rng.bits() as i8).max(-127),
+            _ => (rng.bits() as i8).max(least),
         };
     }
 }
@@ -89,9 +90,9 @@ pub(crate) fn weights(rng: &mut Rng, values: &mut [i8]) {
 /// Biases that leave room for `taps` products in `s32`: none, small, or as large as can be.
 pub(crate) fn biases(rng: &mut Rng, taps: u32, zero_point_folded: bool, values: &mut [i32]) -> u32 {
     let largest_product = if zero_point_folded {
-        128 * 127
+        128 * 128
     } else {
-        255 * 127
+        255 * 128
     };
     let sums = i64::from(taps) * largest_product;
     let room = (i64::from(i32::MAX) - sums).max(0);

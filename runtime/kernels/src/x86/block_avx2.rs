@@ -1,6 +1,6 @@
 //! A tile times a panel in vectors of 256 bits.
 //!
-//! `maddubs` multiplies bytes without sign by bytes with sign, so the sign of the input moves to the weight. Weights lie in `-127..=127` and inputs
+//! `maddubs` multiplies bytes without sign by bytes with sign, so the sign of the input moves to the weight. Weights lie in `-127..=127`, which `Simd::takes` saw to, and inputs
 //! in `-128..=127`: a sum of two products is at most 32,512 and does not saturate.
 
 use core::arch::x86_64::*;

@@ -20,6 +20,7 @@ pub(super) fn conv_2d_s8(simd: Simd, p: &Conv2d, io: ConvIo<'_>) {
     if select::conv_2d(simd.isa(), p).isa == Isa::Reference
         || io.x.len() < w.in_h as usize * w.in_w as usize * p.in_c as usize
         || io.y.len() < pixels * out_c
+        || !simd.takes(io.weights)
     {
         reference::conv_2d_s8(p, io);
         return;

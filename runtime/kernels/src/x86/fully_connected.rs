@@ -31,7 +31,7 @@ pub(super) fn fully_connected_s8(simd: Simd, p: &FullyConnected, io: ConvIo<'_>)
         reference::fully_connected_s8(p, io);
         return;
     };
-    if rows >= ROWS_PACKED && in_c <= TAPS_MAX {
+    if rows >= ROWS_PACKED && in_c <= TAPS_MAX && simd.takes(weights) {
         let matrix = Matrix {
             x,
             weights,
@@ -112,6 +112,7 @@ fn dot(_: Avx2, x: &[i8], weights: &[i8]) -> [i32; CHANNELS] {
 fn dot_channels(x: &[i8], channels: [&[i8]; CHANNELS]) -> [i32; CHANNELS] {
     let mut sums = [_mm256_setzero_si256(); CHANNELS];
     let ones = _mm256_set1_epi16(1);
+    let mut least = ones;
     let (vectors, tail) = x.as_chunks::<LANES>();
     let weights = channels.map(|channel| channel.as_chunks::<LANES>().0);
     for (index, x) in vectors.iter().enumerate() {
@@ -123,10 +124,16 @@ fn dot_channels(x: &[i8], channels: [&[i8]; CHANNELS]) -> [i32; CHANNELS] {
                 // SAFETY: the reference is to 32 bytes.
                 let w = unsafe { _mm256_loadu_si256(w.as_ptr().cast()) };
                 // Two products are at most 2 * 128 * 127 and do not saturate.
+                least = _mm256_min_epi8(least, w);
                 let pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(w, x));
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
             }
         }
+    }
+    let lowest = _mm256_cmpeq_epi8(least, _mm256_set1_epi8(i8::MIN));
+    if _mm256_movemask_epi8(lowest) != 0 {
+        // -128 has no opposite to move an input's sign to. No converter writes it.
+        return channels.map(|channel| products(x, channel).fold(0, i32::wrapping_add));
     }
     let done = x.len() - tail.len();
     let mut out = [0; CHANNELS];
@@ -134,11 +141,13 @@ fn dot_channels(x: &[i8], channels: [&[i8]; CHANNELS]) -> [i32; CHANNELS] {
         let mut lanes = [0_i32; 8];
         // SAFETY: `lanes` has 32 bytes.
         unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), sum) };
-        let rest = tail.iter().zip(channel.get(done..).unwrap_or(&[]));
-        *out = rest
-            .map(|(&x, &w)| i32::from(x) * i32::from(w))
-            .chain(lanes)
-            .fold(0, i32::wrapping_add);
+        let rest = products(tail, channel.get(done..).unwrap_or(&[]));
+        *out = rest.chain(lanes).fold(0, i32::wrapping_add);
     }
     out
+}
+
+fn products(x: &[i8], weights: &[i8]) -> impl Iterator<Item = i32> {
+    let pairs = x.iter().zip(weights);
+    pairs.map(|(&x, &w)| i32::from(x) * i32::from(w))
 }

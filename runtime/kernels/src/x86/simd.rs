@@ -22,6 +22,15 @@ impl Simd {
         }
     }
 
+    /// True where the products of [`super::product`] with these weights are exact. The vectors of 256 bits move an input's sign to the weight,
+    /// and -128, which no converter writes, has no opposite.
+    pub(super) fn takes(self, weights: &[i8]) -> bool {
+        match self {
+            Simd::Avx2(_) => weights.iter().fold(0, |least, &w| least.min(w)) > i8::MIN,
+            Simd::Avx512Vnni(_) => true,
+        }
+    }
+
     /// The proof of AVX2, which both have.
     pub(super) fn avx2(self) -> Avx2 {
         match self {

@@ -35,6 +35,7 @@ pub(super) fn transpose_conv_2d_s8(simd: Simd, p: &TransposeConv2d, io: ConvIo<'
         || io.bias.len() < out_c
         || io.multipliers.len() < out_c
         || io.shifts.len() < out_c
+        || !simd.takes(io.weights)
     {
         reference::transpose_conv_2d_s8(p, io);
         return;
