@@ -68,10 +68,7 @@ pub(super) fn conv_2d_s8(p: &Conv2d, io: ConvIo<'_>) {
         let mut pixels = Pixels::new(p, io.x, group);
         let mut y_rest = &mut *io.y;
         let (row0, row1) = rows.split_at_mut(pixels.row_len.min(rows.len()));
-        loop {
-            let Some(x0) = pixels.next_row(row0) else {
-                break;
-            };
+        while let Some(x0) = pixels.next_row(row0) {
             let x1 = pixels.next_row(row1);
             let (y0, rest) = take_pixel(y_rest, p.out_c as usize, first, group_out_c);
             let (y1, rest) = match x1 {

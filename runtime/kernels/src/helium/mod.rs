@@ -5,6 +5,7 @@
 // Vector instructions exist only as `asm!`; each block states why its pointers stay inside the slices it was given.
 #![allow(unsafe_code)]
 
+mod add;
 mod block;
 mod conv_2d;
 mod copy;
@@ -16,7 +17,7 @@ mod requantize;
 
 use ocellus_format::{Isa, ops};
 
-use crate::{ConvIo, Kernels};
+use crate::{BinaryIo, ConvIo, Kernels};
 
 /// The proof that the chip has the vector extension: the build was for one that has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,5 +43,9 @@ impl Kernels for Helium {
 
     fn fully_connected_s8(self, p: &ops::FullyConnected, io: ConvIo<'_>) {
         fully_connected::fully_connected_s8(p, io);
+    }
+
+    fn add_s8(self, p: &ops::Add, io: BinaryIo<'_>) {
+        add::add_s8(p, io);
     }
 }

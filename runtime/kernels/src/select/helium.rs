@@ -2,7 +2,7 @@
 
 use ocellus_format::{Isa, ops};
 
-use super::{Choice, Operator};
+use super::{Choice, Operator, x86::row_axis};
 
 /// The Helium kernel of an operator, where there is one for these parameters.
 pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
@@ -10,6 +10,8 @@ pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
         Operator::Conv2d(p) => conv_2d(p)?,
         Operator::FullyConnected(p) => ("fully_connected", accumulators_bytes(p.out_c)?),
         Operator::DepthwiseConv2d(p) => ("depthwise_conv_2d", depthwise_bytes(p)?),
+        // Nothing is repeated: one row.
+        Operator::Add(p) if row_axis(&p.binary) == Some(0) => ("add", 0),
         _ => return None,
     };
     Some(Choice {
