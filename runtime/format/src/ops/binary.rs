@@ -74,7 +74,7 @@ pub struct Add {
     pub multiplier_a: i32,
     /// Factor of `b`; magnitude at most `2^22`.
     pub multiplier_b: i32,
-    /// Bits to shift right; `1..=30`.
+    /// Bits to shift right; `1..=23`.
     pub shift: u8,
     /// Zero point and clamp of the output.
     pub output: OutputS8,
