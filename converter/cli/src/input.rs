@@ -79,7 +79,7 @@ impl Given {
     }
 
     /// As real numbers in the graph's order of axes.
-    pub(crate) fn in_graph_order(
+    fn in_graph_order(
         &self,
         border: &Border,
         preprocess: &Preprocess,
