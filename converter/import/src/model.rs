@@ -15,7 +15,7 @@ use tract_onnx::pb::{
 use crate::constant::{ElementType, element_count};
 use crate::error::{ImportError, Outcome, Place, Refusal, shown};
 use crate::operators::import_node;
-use crate::values::{Cx, Importer, Live, Value};
+use crate::values::{Cx, Importer, Live, OnnxFile, Value};
 
 /// Choices that the file leaves open.
 #[derive(Clone, Debug, Default)]
@@ -138,8 +138,7 @@ fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outco
             "it stores sparse tensors, which are not supported; store them dense",
         ));
     }
-    let mut importer = Importer {
-        graph: Graph::default(),
+    let mut importer = Importer::new(OnnxFile {
         opset,
         folder,
         initializers: file
@@ -149,10 +148,7 @@ fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outco
             .collect(),
         values: HashMap::new(),
         left_out: HashMap::new(),
-        notes: Vec::new(),
-        names: HashMap::new(),
-        folded_elements: 0,
-    };
+    });
     inputs(&mut importer, file, options)?;
     for index in order(file)? {
         node(&mut importer, index, &file.node[index])?;
@@ -346,7 +342,11 @@ pub(crate) fn check_overrides(file: &GraphProto, options: &ImportOptions) -> Out
     }
 }
 
-fn inputs(importer: &mut Importer<'_>, file: &GraphProto, options: &ImportOptions) -> Outcome<()> {
+fn inputs(
+    importer: &mut Importer<OnnxFile<'_>>,
+    file: &GraphProto,
+    options: &ImportOptions,
+) -> Outcome<()> {
     check_overrides(file, options)?;
     for info in real_inputs(file) {
         let place = || Place::Input(info.name.clone());
@@ -370,7 +370,12 @@ fn inputs(importer: &mut Importer<'_>, file: &GraphProto, options: &ImportOption
             ty,
             quantized: false,
         });
-        if importer.values.insert(info.name.clone(), value).is_some() {
+        if importer
+            .file
+            .values
+            .insert(info.name.clone(), value)
+            .is_some()
+        {
             return Err(Refusal::malformed("two inputs have this name").at(place()));
         }
     }
@@ -458,11 +463,16 @@ fn order(file: &GraphProto) -> Outcome<Vec<usize>> {
     Ok(done)
 }
 
-fn node<'a>(importer: &mut Importer<'a>, index: usize, node: &'a NodeProto) -> Outcome<()> {
+fn node<'a>(
+    importer: &mut Importer<OnnxFile<'a>>,
+    index: usize,
+    node: &'a NodeProto,
+) -> Outcome<()> {
     let before = importer.graph.tensors.len();
     let outputs = run_node(importer, node).map_err(|refusal| refusal.at(place_of(index, node)))?;
     let unread = node.output.iter().skip(outputs.len());
     importer
+        .file
         .left_out
         .extend(unread.map(|name| (name.as_str(), node.op_type.as_str())));
     for (name, value) in node.output.iter().zip(outputs) {
@@ -475,18 +485,18 @@ fn node<'a>(importer: &mut Importer<'a>, index: usize, node: &'a NodeProto) -> O
         {
             tensor.name.clone_from(name);
         }
-        importer.values.insert(name.clone(), value);
+        importer.file.values.insert(name.clone(), value);
     }
     Ok(())
 }
 
-fn run_node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Outcome<Vec<Value>> {
+fn run_node<'a>(importer: &mut Importer<OnnxFile<'a>>, node: &'a NodeProto) -> Outcome<Vec<Value>> {
     let mut inputs = Vec::with_capacity(node.input.len());
     for name in &node.input {
         inputs.push(if name.is_empty() {
             None
         } else {
-            Some(importer.lookup(name)?)
+            Some(importer.file.lookup(name)?)
         });
     }
     let first_output = node.output.first().map_or("", String::as_str);
@@ -505,13 +515,14 @@ fn run_node<'a>(importer: &mut Importer<'a>, node: &'a NodeProto) -> Outcome<Vec
     import_node(&mut cx)
 }
 
-fn outputs(importer: &mut Importer<'_>, file: &GraphProto) -> Outcome<()> {
+fn outputs(importer: &mut Importer<OnnxFile<'_>>, file: &GraphProto) -> Outcome<()> {
     if file.output.is_empty() {
         return Err(Refusal::malformed("it has no outputs"));
     }
     for info in &file.output {
         let place = || Place::Output(info.name.clone());
         let value = importer
+            .file
             .lookup(&info.name)
             .map_err(|refusal| refusal.at(place()))?;
         let Value::Live(live) = value else {

@@ -30,21 +30,37 @@ pub(crate) enum Value {
 /// Constants that the import makes may hold this many elements in all: a damaged file must not fill the memory.
 const FOLD_BUDGET_ELEMENTS: usize = 1 << 28;
 
+/// A format of model files: what an import knows of the file, and what a node looks like in it.
+pub(crate) trait Format {
+    /// A node as the file has it.
+    type Node: Copy;
+}
+
 /// The state of an import.
-pub(crate) struct Importer<'a> {
+pub(crate) struct Importer<F> {
     pub(crate) graph: Graph,
+    pub(crate) notes: Vec<String>,
+    names: HashMap<String, usize>,
+    folded_elements: usize,
+    /// What the import knows of the file.
+    pub(crate) file: F,
+}
+
+/// An ONNX file during its import.
+pub(crate) struct OnnxFile<'a> {
     pub(crate) opset: i64,
     pub(crate) folder: Option<&'a Path>,
     pub(crate) initializers: HashMap<&'a str, &'a TensorProto>,
     pub(crate) values: HashMap<String, Value>,
     /// Outputs that are not computed, and the operators that would.
     pub(crate) left_out: HashMap<&'a str, &'a str>,
-    pub(crate) notes: Vec<String>,
-    pub(crate) names: HashMap<String, usize>,
-    pub(crate) folded_elements: usize,
 }
 
-impl Importer<'_> {
+impl<'a> Format for OnnxFile<'a> {
+    type Node = &'a NodeProto;
+}
+
+impl OnnxFile<'_> {
     /// What a name stands for; loads a stored tensor on its first use.
     pub(crate) fn lookup(&mut self, name: &str) -> Outcome<Value> {
         if let Some(value) = self.values.get(name) {
@@ -69,6 +85,18 @@ impl Importer<'_> {
         self.values.insert(name.to_owned(), value.clone());
         Ok(value)
     }
+}
+
+impl<F> Importer<F> {
+    pub(crate) fn new(file: F) -> Self {
+        Importer {
+            graph: Graph::default(),
+            notes: Vec::new(),
+            names: HashMap::new(),
+            folded_elements: 0,
+            file,
+        }
+    }
 
     /// `base`, or `base` with a number where it is taken.
     pub(crate) fn unique(&mut self, base: &str) -> String {
@@ -85,13 +113,16 @@ impl Importer<'_> {
 }
 
 /// A node being imported.
-pub(crate) struct Cx<'i, 'a> {
-    pub(crate) importer: &'i mut Importer<'a>,
-    pub(crate) node: &'a NodeProto,
+pub(crate) struct Context<'i, F: Format> {
+    pub(crate) importer: &'i mut Importer<F>,
+    pub(crate) node: F::Node,
     pub(crate) inputs: Vec<Option<Value>>,
     /// The node's name, or its first output's.
     pub(crate) name: String,
 }
+
+/// A node of an ONNX file being imported.
+pub(crate) type Cx<'i, 'a> = Context<'i, OnnxFile<'a>>;
 
 impl<'a> Cx<'_, 'a> {
     pub(crate) fn attributes(&self) -> Attributes<'a> {
@@ -99,9 +130,19 @@ impl<'a> Cx<'_, 'a> {
     }
 
     pub(crate) fn opset(&self) -> i64 {
-        self.importer.opset
+        self.importer.file.opset
     }
 
+    /// True where somebody may read that output.
+    pub(crate) fn wants_output(&self, index: usize) -> bool {
+        self.node
+            .output
+            .get(index)
+            .is_some_and(|name| !name.is_empty())
+    }
+}
+
+impl<F: Format> Context<'_, F> {
     /// An input that may be left out.
     pub(crate) fn optional(&self, index: usize) -> Option<Value> {
         self.inputs.get(index).cloned().flatten()
@@ -128,14 +169,6 @@ impl<'a> Cx<'_, 'a> {
                 "{what} is computed from the model's input; only a constant is supported"
             ))),
         }
-    }
-
-    /// True where somebody may read that output.
-    pub(crate) fn wants_output(&self, index: usize) -> bool {
-        self.node
-            .output
-            .get(index)
-            .is_some_and(|name| !name.is_empty())
     }
 
     pub(crate) fn shape_of(&self, value: &Value) -> Vec<usize> {

@@ -8,7 +8,7 @@ use crate::values::{Cx, Value};
 pub(super) fn constant(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let attributes = cx.attributes();
     let value = if let Some(tensor) = attributes.tensor("value")? {
-        load(tensor, cx.importer.folder)?
+        load(tensor, cx.importer.file.folder)?
     } else if let Some(value) = attributes.float("value_float")? {
         Constant::real(vec![], vec![value])
     } else if let Some(values) = attributes.floats("value_floats")? {
@@ -29,7 +29,7 @@ pub(super) fn constant_of_shape(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let shape = target_shape(&cx.constant(0, "the shape")?)?;
     let count = element_count(&shape)?;
     let fill = match cx.attributes().tensor("value")? {
-        Some(tensor) => load(tensor, cx.importer.folder)?,
+        Some(tensor) => load(tensor, cx.importer.file.folder)?,
         None => Constant::real(vec![1], vec![0.0]),
     };
     let filled = match &fill.data {
