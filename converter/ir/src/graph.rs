@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{GraphError, Op};
+use crate::{GraphError, Grid, Op, UnaryOp};
 
 /// A tensor of a [`Graph`], by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +17,8 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// Values, where it is a constant. Row-major.
     pub value: Option<Arc<[f32]>>,
+    /// The 8-bit numbers that the source file fixes for it; a computed tensor is rounded and saturated to them.
+    pub grid: Option<Grid>,
 }
 
 impl Tensor {
@@ -136,6 +138,7 @@ impl Graph {
             name: name.into(),
             shape,
             value: None,
+            grid: None,
         });
         TensorId(self.tensors.len() - 1)
     }
@@ -151,8 +154,29 @@ impl Graph {
             name: name.into(),
             shape,
             value: Some(value.into()),
+            grid: None,
         });
         TensorId(self.tensors.len() - 1)
+    }
+
+    /// Adds a constant whose values are steps of a grid.
+    pub fn add_grid_constant(
+        &mut self,
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        value: impl Into<Arc<[f32]>>,
+        grid: Grid,
+    ) -> TensorId {
+        let id = self.add_constant(name, shape, value);
+        self.tensors[id.0].grid = Some(grid);
+        id
+    }
+
+    /// Fixes the grid of a tensor that was just made: no reader may count on its unrounded values.
+    pub fn set_grid(&mut self, id: TensorId, grid: Grid) {
+        if let Some(tensor) = self.tensors.get_mut(id.0) {
+            tensor.grid = Some(grid);
+        }
     }
 }
 
@@ -175,6 +199,78 @@ impl Graph {
             border,
         });
         tensor
+    }
+
+    /// Adds a model input whose user hands over the 8-bit numbers of a grid themselves, and returns the tensor of the real numbers.
+    ///
+    /// The input's own tensor holds the user's numbers as they are; where they are not the real ones, a node behind it makes them so. No
+    /// arithmetic comes of it on the device.
+    ///
+    /// # Errors
+    /// As [`add_node`](Self::add_node).
+    pub fn add_grid_input(
+        &mut self,
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        border: BorderType,
+        grid: Grid,
+    ) -> Result<TensorId, GraphError> {
+        let name = name.into();
+        let raw = self.add_input(name.clone(), shape, border);
+        self.dequantize_input(name, raw, border, grid)
+    }
+
+    /// The real numbers of a model input whose user hands over the 8-bit numbers of a grid: [`add_grid_input`](Self::add_grid_input)'s second
+    /// half, for an input that exists.
+    ///
+    /// # Errors
+    /// As [`add_node`](Self::add_node).
+    pub fn dequantize_input(
+        &mut self,
+        name: impl Into<String>,
+        raw: TensorId,
+        border: BorderType,
+        grid: Grid,
+    ) -> Result<TensorId, GraphError> {
+        let zero = match border {
+            BorderType::F32 => {
+                self.set_grid(raw, grid);
+                return Ok(raw);
+            }
+            BorderType::U8 => grid.zero_point + 128,
+            BorderType::S8 => grid.zero_point,
+        };
+        let op = Op::Unary(UnaryOp::Affine {
+            scale: grid.scale(),
+            offset: -grid.scale() * zero as f32,
+        });
+        let real = self.add_node(format!("{}.real", name.into()), op, &[raw])?;
+        self.set_grid(real, grid);
+        Ok(real)
+    }
+
+    /// The tensor rounded to a grid: itself where it is on that grid already, else the output of a new node.
+    ///
+    /// A pass moves the grid into the operator before, where nobody else reads what that makes.
+    ///
+    /// # Errors
+    /// As [`add_node`](Self::add_node).
+    pub fn quantized(
+        &mut self,
+        name: impl Into<String>,
+        id: TensorId,
+        grid: Grid,
+    ) -> Result<TensorId, GraphError> {
+        if self
+            .tensors
+            .get(id.0)
+            .is_some_and(|tensor| tensor.grid.as_ref() == Some(&grid))
+        {
+            return Ok(id);
+        }
+        let rounded = self.add_node(name, Op::Quantize, &[id])?;
+        self.set_grid(rounded, grid);
+        Ok(rounded)
     }
 
     /// Makes a tensor an output of the model, as it is.

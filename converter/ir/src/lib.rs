@@ -4,6 +4,7 @@
 
 pub mod exec;
 mod graph;
+mod grid;
 mod op;
 pub mod passes;
 pub mod random;
@@ -12,6 +13,7 @@ mod verify;
 
 pub use exec::{ExecError, Executor, View, eval};
 pub use graph::{Assembly, BorderType, Graph, Input, Node, Output, Tensor, TensorId};
+pub use grid::{GRID_CONSTANT_MAX, Grid};
 pub use op::{BinaryOp, CoordinateMode, NearestMode, Op, ResizeMode, UnaryOp, Window};
 pub use passes::{OptimizeError, Options, PassReport, optimize};
 pub use shape::{MAX_ELEMENTS, ShapeError, broadcast, is_permutation};

@@ -217,15 +217,8 @@ pub enum Op {
         /// Output size over input size as the file states it; coordinate rules use it.
         scale: [f32; 2],
     },
-    /// Fixes the scale of a value: `QuantizeLinear` at an output of the model.
-    Quantize {
-        /// Real value of one step.
-        scale: f32,
-        /// Zero point in the file's type.
-        zero_point: i32,
-        /// True: `u8` for the user; the device holds `s8`, 128 lower.
-        unsigned: bool,
-    },
+    /// The same values, rounded to the grid that its output has: `QuantizeLinear`, and a change of scale.
+    Quantize,
 }
 
 impl Op {
@@ -264,7 +257,7 @@ impl Op {
             Op::Transpose { .. } => "transpose",
             Op::Gather { .. } => "gather",
             Op::Resize { .. } => "resize",
-            Op::Quantize { .. } => "quantize",
+            Op::Quantize => "quantize",
         }
     }
 }

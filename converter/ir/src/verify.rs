@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use crate::{Assembly, BinaryOp, Graph, Op, ShapeError, TensorId, shape::is_permutation};
+use crate::{Assembly, BinaryOp, Graph, Op, ShapeError, Tensor, TensorId, shape::is_permutation};
 
 /// What is wrong with a graph.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -96,6 +96,14 @@ pub enum GraphError {
         /// Upper limit, as text.
         max: String,
     },
+    /// A grid that is none of 8 bits, does not fit its tensor, or is missing where an operator is there for it alone.
+    #[error("tensor `{tensor}`: {reason}")]
+    Grid {
+        /// The tensor's name.
+        tensor: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// An input's or output's recorded shape does not follow from the graph's tensors.
     #[error("`{name}` is recorded as {recorded:?}, but the graph gives {actual:?}")]
     Border {
@@ -141,6 +149,7 @@ impl Graph {
     pub fn verify(&self) -> Result<(), GraphError> {
         let mut known = vec![false; self.tensors.len()];
         for (tensor, known) in self.tensors.iter().zip(&mut known) {
+            check_grid(tensor)?;
             if let Some(value) = &tensor.value {
                 if tensor
                     .shape
@@ -220,6 +229,12 @@ impl Graph {
                     op: node.op.name(),
                     recorded,
                     inferred,
+                });
+            }
+            if node.op == Op::Quantize && output.grid.is_none() {
+                return Err(GraphError::Grid {
+                    tensor: output.name.clone(),
+                    reason: "the operator before it only rounds, but it has no scale to round to",
                 });
             }
             if let Some((min, max)) = node.clamp
@@ -325,4 +340,27 @@ impl Graph {
             index,
         })
     }
+}
+
+/// Scales above zero, a zero point of 8 bits, and one scale for a computed tensor; a constant's values are whole steps.
+fn check_grid(tensor: &Tensor) -> Result<(), GraphError> {
+    let Some(grid) = &tensor.grid else {
+        return Ok(());
+    };
+    let first = tensor.shape.first().copied().unwrap_or(1);
+    let reason = match &tensor.value {
+        _ if !grid.is_valid() => "its scale or zero point is not one of 8 bits",
+        None if grid.scales.len() != 1 => "it is computed and has more than one scale",
+        Some(_) if ![1, first].contains(&grid.scales.len()) => {
+            "it has neither one scale nor one an index of its first axis"
+        }
+        Some(values) if grid.steps(values).is_none() => {
+            "its values are no whole steps of its scale, or more than 255 from zero"
+        }
+        _ => return Ok(()),
+    };
+    Err(GraphError::Grid {
+        tensor: tensor.name.clone(),
+        reason,
+    })
 }

@@ -198,7 +198,7 @@ impl Lowering<'_> {
                 scale,
                 ..
             } => self.resize(node, *mode, *coordinates, *scale),
-            Op::Quantize { .. } => self.change_of_scale(node),
+            Op::Quantize => self.change_of_scale(node),
         }
     }
 

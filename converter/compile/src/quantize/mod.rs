@@ -61,7 +61,7 @@ fn copies(op: &Op) -> bool {
 fn joins(op: &Op) -> bool {
     matches!(
         op,
-        Op::Concat { .. } | Op::Quantize { .. } | Op::Binary(BinaryOp::Minimum | BinaryOp::Maximum)
+        Op::Concat { .. } | Op::Quantize | Op::Binary(BinaryOp::Minimum | BinaryOp::Maximum)
     )
 }
 
@@ -194,23 +194,15 @@ fn min_max(values: &[f32]) -> Option<(f32, f32)> {
         .fold(None, |range, &v| union(range, Some((v, v))))
 }
 
-/// The scale that the graph itself fixes for a node's output.
-fn fixed_by(op: &Op) -> Option<QParams> {
-    match *op {
-        Op::Softmax { .. } => Some(SOFTMAX_OUTPUT),
-        Op::Quantize {
-            scale,
-            zero_point,
-            unsigned,
-        } => Some(QParams {
-            scale,
-            zero_point: if unsigned {
-                zero_point - 128
-            } else {
-                zero_point
-            },
+/// The scale that is fixed for a tensor: by the source file, or by the operator that computes it.
+fn fixed_by(graph: &Graph, id: TensorId, op: Option<&Op>) -> Option<QParams> {
+    match (&graph.tensor(id).grid, op) {
+        (Some(grid), _) => Some(QParams {
+            scale: grid.scale(),
+            zero_point: grid.zero_point,
         }),
-        _ => None,
+        (None, Some(Op::Softmax { .. })) => Some(SOFTMAX_OUTPUT),
+        (None, _) => None,
     }
 }
 
@@ -227,7 +219,7 @@ fn range_by(op: &Op) -> Option<(f32, f32)> {
 /// Chooses scale and zero point of every computed tensor.
 ///
 /// # Errors
-/// [`CompileError::NotCalibrated`], [`CompileError::Unsupported`] where a fixed zero point is no `s8`.
+/// [`CompileError::NotCalibrated`]
 pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization, CompileError> {
     let count = graph.tensors.len();
     let mut readers = vec![Vec::new(); count];
@@ -256,7 +248,7 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
     };
     for input in &graph.inputs {
         sharing.fixed[input.tensor.0] = match input.border {
-            BorderType::F32 => None,
+            BorderType::F32 => fixed_by(graph, input.tensor, None),
             BorderType::U8 => Some(QParams {
                 scale: 1.0,
                 zero_point: -128,
@@ -268,21 +260,10 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
         };
     }
     for node in &graph.nodes {
-        let output = node.output.0;
-        sharing.fixed[output] = fixed_by(&node.op);
+        let output = node.output;
+        sharing.fixed[output.0] = fixed_by(graph, output, Some(&node.op));
         if let Some(range) = range_by(&node.op) {
-            sharing.ranges[output] = Some(range);
-        }
-        let valid = |q: QParams| {
-            q.scale.is_finite() && q.scale > 0.0 && (-128..=127).contains(&q.zero_point)
-        };
-        if sharing.fixed[output].is_some_and(|q| !valid(q)) {
-            return Err(CompileError::Unsupported {
-                node: node.name.clone(),
-                op: node.op.name(),
-                reason: "its scale or zero point is not one of 8 bits".into(),
-                remedy: "quantize the output to 8 bits, or leave it in float",
-            });
+            sharing.ranges[output.0] = Some(range);
         }
     }
     for node in &graph.nodes {
@@ -301,9 +282,7 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
     }
     let joining = |quantizes: bool| {
         let nodes = graph.nodes.iter().enumerate();
-        nodes.filter(move |(_, node)| {
-            joins(&node.op) && matches!(node.op, Op::Quantize { .. }) == quantizes
-        })
+        nodes.filter(move |(_, node)| joins(&node.op) && (node.op == Op::Quantize) == quantizes)
     };
     for (index, node) in joining(true).chain(joining(false)) {
         sharing.join_operands(index, node);

@@ -2,7 +2,7 @@
 
 use ocellus_ir::random::Random;
 use ocellus_ir::{
-    BinaryOp, CoordinateMode, Graph, NearestMode, Op, ResizeMode, TensorId, UnaryOp, Window,
+    BinaryOp, CoordinateMode, Graph, Grid, NearestMode, Op, ResizeMode, TensorId, UnaryOp, Window,
 };
 
 /// How far the result may be from float.
@@ -711,15 +711,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 }),
                 x,
             );
-            add(
-                g,
-                Op::Quantize {
-                    scale: 0.05,
-                    zero_point: 128,
-                    unsigned: true,
-                },
-                &[y],
-            )
+            g.quantized("rounded", y, Grid::new(0.05, 0)).unwrap()
         }),
     ]
 }

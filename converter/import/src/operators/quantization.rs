@@ -1,6 +1,6 @@
 //! QuantizeLinear, DequantizeLinear and Cast.
 
-use ocellus_ir::Op;
+use ocellus_ir::{Grid, Op};
 
 use crate::attributes::axis;
 use crate::constant::{Constant, Data, ElementType};
@@ -123,12 +123,10 @@ pub(super) fn quantize_linear(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
                 None => 0,
             };
             let zero_point = i32::try_from(zero_point).unwrap_or(0);
-            let op = Op::Quantize {
-                scale,
-                zero_point,
-                unsigned: ty == ElementType::U8,
-            };
-            let id = cx.emit(op, &[live.id])?;
+            let below = if ty == ElementType::U8 { 128 } else { 0 };
+            let id = cx.emit(Op::Quantize, &[live.id])?;
+            let grid = Grid::new(scale, zero_point - below);
+            cx.importer.graph.set_grid(id, grid);
             Ok(vec![Value::Live(Live {
                 id,
                 ty,

@@ -1,7 +1,7 @@
 //! Small ONNX files, written in the test that reads them.
 
 use ocellus_import::{ImportError, ImportOptions, Imported, TractReference, import_onnx_bytes};
-use ocellus_ir::{BorderType, Executor, Graph, Op, random::Random};
+use ocellus_ir::{BorderType, Executor, Graph, random::Random};
 use prost::Message;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -242,15 +242,12 @@ pub(crate) fn run(graph: &Graph, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
         if output.border == BorderType::F32 {
             continue;
         }
-        let quantize = graph.nodes.iter().find_map(|node| match node.op {
-            Op::Quantize {
-                scale, zero_point, ..
-            } => Some((scale, zero_point)),
-            _ => None,
-        });
-        let (scale, zero_point) = quantize.unwrap();
+        let grid = graph.tensors.iter().find_map(|tensor| tensor.grid.clone());
+        let grid = grid.unwrap();
+        let unsigned = output.border == BorderType::U8;
+        let zero_point = grid.zero_point + if unsigned { 128 } else { 0 };
         for value in result {
-            *value = (*value / scale).round() + zero_point as f32;
+            *value = (*value / grid.scale()).round() + zero_point as f32;
         }
     }
     results

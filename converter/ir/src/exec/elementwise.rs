@@ -221,18 +221,6 @@ pub(super) fn mean(x: View<'_>, axes: &[usize], out: &mut [f32]) {
         .for_each(|(out, sum)| *out = (sum / count as f64) as f32);
 }
 
-pub(super) fn quantize(x: &[f32], scale: f32, zero_point: i32, unsigned: bool, out: &mut [f32]) {
-    let (low, high) = if unsigned {
-        (0.0, 255.0)
-    } else {
-        (-128.0, 127.0)
-    };
-    let zero = zero_point as f32;
-    map(x, out, |x| {
-        (((x / scale).round_ties_even() + zero).clamp(low, high) - zero) * scale
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{View, eval};
@@ -455,31 +443,5 @@ mod tests {
         assert_eq!(mean(&[1]), [4.0, 5.0, 6.0, 7.0, 16.0, 17.0, 18.0, 19.0]);
         assert_eq!(mean(&[0, 2]), [7.5, 11.5, 15.5]);
         assert_eq!(mean(&[0, 1, 2]), [11.5]);
-    }
-
-    #[test]
-    fn quantize_rounds_ties_to_even_and_saturates() {
-        let x = View {
-            shape: &[5],
-            data: &[-1.0, 0.25, 0.75, 100.0, 200.0],
-        };
-        let op = Op::Quantize {
-            scale: 0.5,
-            zero_point: 0,
-            unsigned: true,
-        };
-        assert_eq!(
-            eval(&op, None, &[x]).unwrap(),
-            [0.0, 0.0, 1.0, 100.0, 127.5]
-        );
-        let op = Op::Quantize {
-            scale: 0.5,
-            zero_point: -128,
-            unsigned: false,
-        };
-        assert_eq!(
-            eval(&op, None, &[x]).unwrap(),
-            [0.0, 0.0, 1.0, 100.0, 127.5]
-        );
     }
 }

@@ -1,5 +1,7 @@
 //! Execution of a [`Graph`] in `f32`, for calibration, for comparison, and for folding constants.
 //!
+//! A tensor with a [`Grid`](crate::Grid) is rounded to it, so that a graph of an already quantized model computes what that model does.
+//!
 //! Pictures are `Nhwc`. One level of threads: each operator splits its own output among rayon's workers, and operators run one after the
 //! other, so memory stays that of one picture.
 
@@ -128,23 +130,29 @@ impl<'g> Executor<'g> {
                     actual: data.len(),
                 });
             }
-            let value = movement::transpose(
+            let mut value = movement::transpose(
                 View {
                     shape: &input.shape,
                     data,
                 },
                 &input.order,
             );
+            if let Some(grid) = &graph.tensor(input.tensor).grid {
+                grid.round_all(&mut value);
+            }
             observe(input.tensor, &value);
             values[input.tensor.0] = Some(value);
         }
         for (node, dead) in graph.nodes.iter().zip(&self.dead_after) {
-            let result = match (&node.op, node.inputs.as_slice()) {
+            let mut result = match (&node.op, node.inputs.as_slice()) {
                 (Op::Reshape { .. }, [x]) if dead.contains(x) && values[x.0].is_some() => {
                     values[x.0].take().unwrap_or_default()
                 }
                 _ => self.evaluate(node, &values)?,
             };
+            if let Some(grid) = &graph.tensor(node.output).grid {
+                grid.round_all(&mut result);
+            }
             observe(node.output, &result);
             values[node.output.0] = Some(result);
             for id in dead {
@@ -239,7 +247,7 @@ pub fn assemble(
     Ok((shape, eval(&op, None, &views)?))
 }
 
-/// One operator on given values; what constants are folded with.
+/// One operator on given values; what constants are folded with. The grid of its output, which is the tensor's, is the caller's to apply.
 ///
 /// # Errors
 /// A [`ShapeError`] where the inputs do not fit the operator, or hold fewer values than their shape asks for.
@@ -307,7 +315,7 @@ pub fn eval(
             Op::Concat { axis } => movement::concat(inputs, *axis, &shape, &mut out),
             Op::Slice { begin, step, .. } => movement::slice(x, begin, step, &shape, &mut out),
             Op::Pad { before, value, .. } => movement::pad(x, before, *value, &shape, &mut out),
-            Op::Reshape { .. } => out.copy_from_slice(x.data),
+            Op::Reshape { .. } | Op::Quantize => out.copy_from_slice(x.data),
             Op::Transpose { order } => out = movement::transpose(x, order),
             Op::Gather { axis, indices } => movement::gather(x, *axis, indices, &mut out),
             Op::Resize {
@@ -316,11 +324,6 @@ pub fn eval(
                 scale,
                 ..
             } => resize::resize(x, *mode, *coordinates, *scale, &shape, &mut out),
-            Op::Quantize {
-                scale,
-                zero_point,
-                unsigned,
-            } => elementwise::quantize(x.data, *scale, *zero_point, *unsigned, &mut out),
         }
     }
     if let Some((min, max)) = clamp {

@@ -136,6 +136,12 @@ impl Graph {
         })
     }
 
+    /// Gives a staged node's output the grid of another tensor that will hold the same values, in another order or shape.
+    pub(super) fn share_grid(&mut self, staged: &Node, other: TensorId) {
+        let grid = self.tensor(other).grid.clone();
+        self.tensors[staged.output.0].grid = grid;
+    }
+
     /// Puts nodes in the place of node `index`; the last one writes what that node wrote.
     pub(super) fn replace_node(&mut self, index: usize, mut nodes: Vec<Node>) {
         let output = self.nodes[index].output;

@@ -39,6 +39,7 @@ pub(super) fn sink(graph: &mut Graph, links: &Links, index: usize) -> Result<boo
         Op::Transpose { order },
         &[moved.output],
     )?;
+    graph.share_grid(&moved, node.output);
     (moved.name, moved.clamp) = (node.name, node.clamp);
     front.extend([moved, transpose]);
     graph.replace_node(index, front);
@@ -59,7 +60,7 @@ fn pass_through(
     let last = order.len() - 1;
     let same = |op: Op| Ok(Some((op, vec![source], order.to_vec())));
     match &node.op {
-        Op::Unary(_) | Op::Quantize { .. } => same(node.op.clone()),
+        Op::Unary(_) | Op::Quantize => same(node.op.clone()),
         Op::Prelu if order[last] == last && node.inputs[1] != node.inputs[0] => Ok(Some((
             Op::Prelu,
             vec![source, node.inputs[1]],
