@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod board;
 mod commands;
+mod errors;
 mod input;
 mod layers;
 mod layout;

@@ -11,7 +11,7 @@ mod text;
 
 pub use classify::{ClassifyTally, rank};
 pub use detect::{Label, PrecisionTally, SAME_IOU, common_boxes};
-pub use error::{LayerError, worst_first};
+pub use error::{LayerError, OwnError, Share, worst_first};
 pub use faces::{FaceScore, match_boxes};
 pub use interval::Estimate;
 pub use segment::SegmentTally;

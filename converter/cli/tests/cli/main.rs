@@ -9,4 +9,5 @@ mod command_line;
 mod conversion;
 mod json;
 mod onnx;
+mod planted;
 mod workspace;

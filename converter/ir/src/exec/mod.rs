@@ -114,6 +114,19 @@ impl<'g> Executor<'g> {
         inputs: &[&[f32]],
         observe: &mut dyn FnMut(TensorId, &[f32]),
     ) -> Result<Vec<Vec<f32>>, ExecError> {
+        self.run_replacing(inputs, &mut |id, values| observe(id, values))
+    }
+
+    /// As [`run`](Self::run), but `observe` may overwrite what it sees, and later nodes read what it left: with another execution's tensors
+    /// put in, each node shows what it makes of them, without the errors of the nodes before it.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn run_replacing(
+        &mut self,
+        inputs: &[&[f32]],
+        observe: &mut dyn FnMut(TensorId, &mut [f32]),
+    ) -> Result<Vec<Vec<f32>>, ExecError> {
         let graph = self.graph;
         if inputs.len() != graph.inputs.len() {
             return Err(ExecError::InputCount {
@@ -140,7 +153,7 @@ impl<'g> Executor<'g> {
             if let Some(grid) = &graph.tensor(input.tensor).grid {
                 grid.round_all(&mut value);
             }
-            observe(input.tensor, &value);
+            observe(input.tensor, &mut value);
             values[input.tensor.0] = Some(value);
         }
         for (node, dead) in graph.nodes.iter().zip(&self.dead_after) {
@@ -153,7 +166,7 @@ impl<'g> Executor<'g> {
             if let Some(grid) = &graph.tensor(node.output).grid {
                 grid.round_all(&mut result);
             }
-            observe(node.output, &result);
+            observe(node.output, &mut result);
             values[node.output.0] = Some(result);
             for id in dead {
                 values[id.0] = None;
