@@ -3,6 +3,7 @@
 //! One graph, three readers: it is lowered to the int8 program, executed in float, and compared with an independent float runtime.
 
 pub mod exec;
+mod function;
 mod graph;
 mod grid;
 mod op;
@@ -12,6 +13,7 @@ mod shape;
 mod verify;
 
 pub use exec::{ExecError, Executor, View, eval};
+pub use function::{Function, Step};
 pub use graph::{Assembly, BorderType, Graph, Input, Node, Output, Tensor, TensorId};
 pub use grid::{GRID_CONSTANT_MAX, Grid};
 pub use op::{BinaryOp, CoordinateMode, NearestMode, Op, ResizeMode, UnaryOp, Window};

@@ -1,6 +1,8 @@
 //! The operators of the graph. Pictures are `Nhwc` throughout; the importer writes transposes around an operator of a `Nchw` file, and a
 //! pass removes them.
 
+use crate::Function;
+
 /// Padding, strides and dilations of a sliding window. Pairs are (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -63,6 +65,43 @@ pub enum UnaryOp {
     Tanh,
     /// Exponential.
     Exp,
+    /// Natural logarithm.
+    Log,
+    /// Square root.
+    Sqrt,
+    /// `x` to a constant power; `x * x` and `1 / x` are such.
+    Pow {
+        /// The exponent.
+        exponent: f32,
+    },
+    /// Error function.
+    Erf,
+    /// `ln(1 + exp(x))`
+    Softplus,
+    /// `x < 0 ? alpha * (exp(x) - 1) : x`
+    Elu {
+        /// Limit of the negative side, negated.
+        alpha: f32,
+    },
+    /// `x > threshold ? x : 0`
+    Threshold {
+        /// What has to be exceeded.
+        threshold: f32,
+    },
+    /// Largest integer that is not larger.
+    Floor,
+    /// Smallest integer that is not smaller.
+    Ceil,
+    /// Nearest integer, halves to even.
+    Round,
+    /// -1, 0 or 1.
+    Sign,
+    /// Sine, of radians.
+    Sin,
+    /// Cosine, of radians.
+    Cos,
+    /// Inverse of the tangent.
+    Atan,
     /// Absolute value.
     Abs,
     /// `-x`
@@ -159,6 +198,8 @@ pub enum Op {
     Binary(BinaryOp),
     /// One input.
     Unary(UnaryOp),
+    /// One input: several functions of one value as one.
+    Function(Function),
     /// `x [..,c]`, slope `[c]` or `[1]`: the channel axis is the innermost.
     Prelu,
     /// One input.
@@ -245,9 +286,24 @@ impl Op {
             Op::Unary(UnaryOp::Silu) => "silu",
             Op::Unary(UnaryOp::Tanh) => "tanh",
             Op::Unary(UnaryOp::Exp) => "exp",
+            Op::Unary(UnaryOp::Log) => "log",
+            Op::Unary(UnaryOp::Sqrt) => "sqrt",
+            Op::Unary(UnaryOp::Pow { .. }) => "pow",
+            Op::Unary(UnaryOp::Erf) => "erf",
+            Op::Unary(UnaryOp::Softplus) => "softplus",
+            Op::Unary(UnaryOp::Elu { .. }) => "elu",
+            Op::Unary(UnaryOp::Threshold { .. }) => "threshold",
+            Op::Unary(UnaryOp::Floor) => "floor",
+            Op::Unary(UnaryOp::Ceil) => "ceil",
+            Op::Unary(UnaryOp::Round) => "round",
+            Op::Unary(UnaryOp::Sign) => "sign",
+            Op::Unary(UnaryOp::Sin) => "sin",
+            Op::Unary(UnaryOp::Cos) => "cos",
+            Op::Unary(UnaryOp::Atan) => "atan",
             Op::Unary(UnaryOp::Abs) => "abs",
             Op::Unary(UnaryOp::Neg) => "neg",
             Op::Unary(UnaryOp::Affine { .. }) => "affine",
+            Op::Function(_) => "function",
             Op::Prelu => "prelu",
             Op::Softmax { .. } => "softmax",
             Op::Concat { .. } => "concat",

@@ -247,10 +247,24 @@ impl Builder {
                     }
                 }
             }
-            12 => {
-                let gate = self.unary(UnaryOp::Sigmoid, x)?;
-                self.node(Op::Binary(BinaryOp::Mul), &[x, gate])?
-            }
+            12 => match random.below(3) {
+                0 => {
+                    let gate = self.unary(UnaryOp::Sigmoid, x)?;
+                    self.node(Op::Binary(BinaryOp::Mul), &[x, gate])?
+                }
+                1 => {
+                    let soft = self.unary(UnaryOp::Softplus, x)?;
+                    let gate = self.unary(UnaryOp::Tanh, soft)?;
+                    self.node(Op::Binary(BinaryOp::Mul), &[x, gate])?
+                }
+                _ => {
+                    let scaled = self.scalar(BinaryOp::Div, x, std::f32::consts::SQRT_2)?;
+                    let erf = self.unary(UnaryOp::Erf, scaled)?;
+                    let gate = self.scalar(BinaryOp::Add, erf, 1.0)?;
+                    let product = self.node(Op::Binary(BinaryOp::Mul), &[x, gate])?;
+                    self.scalar(BinaryOp::Mul, product, 0.5)?
+                }
+            },
             13 => {
                 let twin = pool
                     .iter()

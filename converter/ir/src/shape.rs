@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{Op, Window};
+use crate::{Op, Step, Window};
 
 /// More elements than this are refused: no device in reach holds them, and sizes stay far from overflow.
 pub const MAX_ELEMENTS: usize = 1 << 31;
@@ -300,6 +300,14 @@ impl Op {
                 unary.check(op)?;
                 Ok(x.to_vec())
             }
+            Op::Function(function) => {
+                for step in function.steps() {
+                    if let Step::Unary(unary, _) = step {
+                        unary.check(op)?;
+                    }
+                }
+                Ok(x.to_vec())
+            }
             Op::Prelu => {
                 let slope = axes(op, inputs, 1, 1)?;
                 let &c = x.last().ok_or(ShapeError::Rank {
@@ -441,7 +449,7 @@ impl Op {
 
 impl crate::UnaryOp {
     fn check(&self, op: &'static str) -> Result<(), ShapeError> {
-        use crate::UnaryOp::{Affine, Clip, HardSigmoid, LeakyRelu};
+        use crate::UnaryOp::{Affine, Clip, Elu, HardSigmoid, LeakyRelu, Pow, Threshold};
         let finite = |value: f32, what| {
             if value.is_finite() {
                 Ok(())
@@ -457,6 +465,9 @@ impl crate::UnaryOp {
                 })
             }
             LeakyRelu { slope } => finite(slope, "the slope"),
+            Pow { exponent } => finite(exponent, "the exponent"),
+            Elu { alpha } => finite(alpha, "alpha"),
+            Threshold { threshold } => finite(threshold, "the threshold"),
             HardSigmoid { alpha, beta } => finite(alpha, "alpha").and(finite(beta, "beta")),
             Affine { scale, offset } => {
                 finite(scale, "the scale").and(finite(offset, "the offset"))

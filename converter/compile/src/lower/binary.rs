@@ -8,17 +8,6 @@ use crate::CompileError;
 use crate::quantize::params::{from_range, quantize_value};
 use crate::quantize::requant::{FactorTooLarge, add_factors, requant};
 
-fn apply(op: BinaryOp, a: f64, b: f64) -> f64 {
-    match op {
-        BinaryOp::Add => a + b,
-        BinaryOp::Sub => a - b,
-        BinaryOp::Mul => a * b,
-        BinaryOp::Div => a / b,
-        BinaryOp::Minimum => a.min(b),
-        BinaryOp::Maximum => a.max(b),
-    }
-}
-
 impl Lowering<'_> {
     pub(super) fn binary(&mut self, node: &Node, op: BinaryOp) -> Result<(), CompileError> {
         let value = |position: usize| self.graph.tensor(node.inputs[position]).value.clone();
@@ -50,9 +39,9 @@ impl Lowering<'_> {
     ) -> Result<(), CompileError> {
         let ordered = |value: f64, c: f64| {
             if x == 0 {
-                apply(op, value, c)
+                op.exact(value, c)
             } else {
-                apply(op, c, value)
+                op.exact(c, value)
             }
         };
         let shape = self.input_shape(node, x).to_vec();

@@ -180,6 +180,7 @@ impl Lowering<'_> {
             Op::Mean { axes, .. } => self.mean(node, axes),
             Op::Binary(op) => self.binary(node, *op),
             Op::Unary(op) => self.unary(node, *op),
+            Op::Function(function) => self.tabulate(node, 0, |x| function.exact(x)),
             Op::Prelu => self.prelu(node),
             Op::Softmax { axis } => self.softmax(node, *axis),
             Op::Concat { axis } => self.concat(node, *axis),

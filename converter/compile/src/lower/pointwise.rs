@@ -8,38 +8,9 @@ use crate::CompileError;
 use crate::quantize::params::table;
 use crate::quantize::requant::requant;
 
-/// What an operator computes of one value.
-fn function(op: UnaryOp, x: f64) -> f64 {
-    match op {
-        UnaryOp::Clip { min, max } => x.max(f64::from(min)).min(f64::from(max)),
-        UnaryOp::LeakyRelu { slope } => {
-            if x < 0.0 {
-                f64::from(slope) * x
-            } else {
-                x
-            }
-        }
-        UnaryOp::Sigmoid => sigmoid(x),
-        UnaryOp::HardSigmoid { alpha, beta } => {
-            (f64::from(alpha) * x + f64::from(beta)).clamp(0.0, 1.0)
-        }
-        UnaryOp::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-        UnaryOp::Silu => x * sigmoid(x),
-        UnaryOp::Tanh => x.tanh(),
-        UnaryOp::Exp => x.exp(),
-        UnaryOp::Abs => x.abs(),
-        UnaryOp::Neg => -x,
-        UnaryOp::Affine { scale, offset } => f64::from(scale) * x + f64::from(offset),
-    }
-}
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
-
 impl Lowering<'_> {
     pub(super) fn unary(&mut self, node: &Node, op: UnaryOp) -> Result<(), CompileError> {
-        self.tabulate(node, 0, |x| function(op, x))
+        self.tabulate(node, 0, |x| op.exact(x))
     }
 
     /// The node's output as a table of one input; its fused limits are in the table.

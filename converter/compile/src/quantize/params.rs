@@ -36,10 +36,13 @@ pub fn dequantize_value(params: QParams, q: i8) -> f64 {
     f64::from(params.scale) * f64::from(i32::from(q) - params.zero_point)
 }
 
-/// The table of a function of one value.
+/// The table of a function of one value. Where it has none, the entry stands for 0.
 pub fn table(input: QParams, output: QParams, f: impl Fn(f64) -> f64) -> Vec<i8> {
     (-128..=127i8)
-        .map(|q| quantize_value(output, f(dequantize_value(input, q))))
+        .map(|q| {
+            let value = f(dequantize_value(input, q));
+            quantize_value(output, if value.is_nan() { 0.0 } else { value })
+        })
         .collect()
 }
 
@@ -90,5 +93,6 @@ mod tests {
         let q = from_range(-1.7, 4.2);
         assert!(table(q, q, |x| x).into_iter().eq(-128..=127));
         assert_eq!(table(q, q, |_| f64::INFINITY), [127; 256]);
+        assert_eq!(table(q, q, |_| f64::NAN), [q.zero_point as i8; 256]);
     }
 }

@@ -3,6 +3,7 @@
 //! Inputs are multiples of 1/64 from -2 to 127/64, both ends present, so they are exact in `s8`; what is left is the error of the operator.
 
 mod cases;
+mod functions;
 
 use ocellus_compile::interpret::{Interpreter, Taps};
 use ocellus_compile::{
@@ -14,6 +15,10 @@ use ocellus_ir::{BinaryOp, BorderType, Executor, Graph, Op, TensorId, UnaryOp};
 use ocellus_kernels::Reference;
 
 use cases::*;
+
+fn all_cases() -> impl Iterator<Item = Case> {
+    cases::cases().into_iter().chain(functions::cases())
+}
 
 struct Ready {
     graph: Graph,
@@ -105,7 +110,7 @@ fn layer_slack(graph: &Graph) -> f32 {
 
 #[test]
 fn every_operator_is_as_close_to_float_as_its_rounding() {
-    for case in cases() {
+    for case in all_cases() {
         let Ready {
             graph,
             samples,
@@ -149,7 +154,7 @@ fn every_operator_is_as_close_to_float_as_its_rounding() {
 #[test]
 fn a_bound_that_is_too_tight_would_be_seen() {
     // The check above can fail: a layer is not exact.
-    let case = cases()
+    let case = cases::cases()
         .into_iter()
         .find(|case| case.name == "conv_2d")
         .unwrap();
@@ -183,7 +188,7 @@ fn a_bound_that_is_too_tight_would_be_seen() {
 
 #[test]
 fn a_packed_file_computes_the_same_bytes() {
-    for case in cases() {
+    for case in all_cases() {
         let Ready {
             graph,
             samples,
@@ -217,7 +222,7 @@ fn a_packed_file_computes_the_same_bytes() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    for case in cases() {
+    for case in all_cases() {
         let first = ready(&case);
         let second = ready(&case);
         let bytes = |ready: &Ready| {
@@ -237,10 +242,9 @@ fn the_same_input_gives_the_same_bytes() {
 /// Every operator has a case here or a refusal below.
 #[test]
 fn every_operator_lowers_or_is_refused() {
-    let mut seen: Vec<&'static str> = cases()
-        .iter()
+    let mut seen: Vec<&'static str> = all_cases()
         .flat_map(|case| {
-            ready(case)
+            ready(&case)
                 .graph
                 .nodes
                 .into_iter()
@@ -253,17 +257,25 @@ fn every_operator_lowers_or_is_refused() {
         "abs",
         "add",
         "affine",
+        "atan",
         "average_pool_2d",
+        "ceil",
         "clip",
         "concat",
         "conv_2d",
+        "cos",
         "div",
+        "elu",
+        "erf",
         "exp",
+        "floor",
         "fully_connected",
+        "function",
         "gather",
         "hard_sigmoid",
         "hard_swish",
         "leaky_relu",
+        "log",
         "max_pool_2d",
         "maximum",
         "mean",
@@ -271,16 +283,23 @@ fn every_operator_lowers_or_is_refused() {
         "mul",
         "neg",
         "pad",
+        "pow",
         "prelu",
         "quantize",
         "reshape",
         "resize",
+        "round",
         "sigmoid",
+        "sign",
         "silu",
+        "sin",
         "slice",
         "softmax",
+        "softplus",
+        "sqrt",
         "sub",
         "tanh",
+        "threshold",
         "transpose",
         "transpose_conv_2d",
     ];
@@ -355,7 +374,7 @@ fn what_has_no_operator_is_refused_by_name_with_a_remedy() {
 
 #[test]
 fn weights_that_are_not_numbers_are_refused() {
-    let case = cases()
+    let case = cases::cases()
         .into_iter()
         .find(|case| case.name == "fully_connected")
         .unwrap();
@@ -377,7 +396,7 @@ fn weights_that_are_not_numbers_are_refused() {
 
 #[test]
 fn calibration_names_what_is_wrong_with_a_sample() {
-    let case = cases()
+    let case = cases::cases()
         .into_iter()
         .find(|case| case.name == "fully_connected")
         .unwrap();

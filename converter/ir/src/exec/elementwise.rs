@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::View;
-use crate::{BinaryOp, UnaryOp};
+use crate::{BinaryOp, Function, Step, UnaryOp};
 
 const CHUNK: usize = 1 << 14;
 
@@ -31,6 +31,21 @@ impl UnaryOp {
             UnaryOp::Silu => x / (1.0 + (-x).exp()),
             UnaryOp::Tanh => x.tanh(),
             UnaryOp::Exp => x.exp(),
+            UnaryOp::Log => x.ln(),
+            UnaryOp::Sqrt => x.sqrt(),
+            UnaryOp::Pow { exponent } if exponent == 2.0 => x * x,
+            UnaryOp::Pow { exponent } => x.powf(exponent),
+            UnaryOp::Erf
+            | UnaryOp::Softplus
+            | UnaryOp::Elu { .. }
+            | UnaryOp::Threshold { .. }
+            | UnaryOp::Floor
+            | UnaryOp::Ceil
+            | UnaryOp::Round
+            | UnaryOp::Sign
+            | UnaryOp::Sin
+            | UnaryOp::Cos
+            | UnaryOp::Atan => self.exact(f64::from(x)) as f32,
             UnaryOp::Abs => x.abs(),
             UnaryOp::Neg => -x,
             UnaryOp::Affine { scale, offset } => scale * x + offset,
@@ -58,6 +73,26 @@ pub(super) fn unary(op: UnaryOp, x: &[f32], out: &mut [f32]) {
         UnaryOp::Affine { scale, offset } => map(x, out, |x| scale * x + offset),
         op => map(x, out, |x| op.apply(x)),
     }
+}
+
+pub(super) fn function(function: &Function, x: &[f32], out: &mut [f32]) {
+    let rows = out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
+    rows.for_each(|(out, x)| {
+        let mut values: Vec<Vec<f32>> = vec![x.to_vec()];
+        for step in function.steps() {
+            values.push(match *step {
+                Step::Unary(op, x) => values[x].iter().map(|&x| op.apply(x)).collect(),
+                Step::Binary(op, a, b) => {
+                    let pairs = values[a].iter().zip(&values[b]);
+                    pairs.map(|(&a, &b)| op.apply(a, b)).collect()
+                }
+                Step::Constant(value) => vec![value; x.len()],
+            });
+        }
+        if let Some(result) = values.last() {
+            out.copy_from_slice(result);
+        }
+    });
 }
 
 pub(super) fn clamp(out: &mut [f32], min: f32, max: f32) {
@@ -263,6 +298,36 @@ mod tests {
                 UnaryOp::Exp,
                 [0.018_315_6, 0.367_879_4, 7.389_056, 2_980.958],
             ),
+            (UnaryOp::Log, [f32::NAN, f32::NAN, 0.693_147_2, 2.079_441_5]),
+            (
+                UnaryOp::Sqrt,
+                [f32::NAN, f32::NAN, 1.414_213_5, 2.828_427_1],
+            ),
+            (UnaryOp::Pow { exponent: 2.0 }, [16.0, 1.0, 4.0, 64.0]),
+            (UnaryOp::Pow { exponent: -1.0 }, [-0.25, -1.0, 0.5, 0.125]),
+            (UnaryOp::Erf, [-1.0, -0.842_700_8, 0.995_322_3, 1.0]),
+            (
+                UnaryOp::Softplus,
+                [0.018_149_9, 0.313_261_7, 2.126_928, 8.000_335],
+            ),
+            (
+                UnaryOp::Elu { alpha: 2.0 },
+                [-1.963_368_7, -1.264_241_1, 2.0, 8.0],
+            ),
+            (UnaryOp::Threshold { threshold: 2.0 }, [0.0, 0.0, 0.0, 8.0]),
+            (UnaryOp::Sign, [-1.0, -1.0, 1.0, 1.0]),
+            (
+                UnaryOp::Sin,
+                [0.756_802_5, -0.841_471, 0.909_297_4, 0.989_358_2],
+            ),
+            (
+                UnaryOp::Cos,
+                [-0.653_643_6, 0.540_302_3, -0.416_146_8, -0.145_500_03],
+            ),
+            (
+                UnaryOp::Atan,
+                [-1.325_817_7, -0.785_398_2, 1.107_148_7, 1.446_441_3],
+            ),
             (UnaryOp::Abs, [4.0, 1.0, 2.0, 8.0]),
             (UnaryOp::Neg, [4.0, 1.0, -2.0, -8.0]),
             (
@@ -285,7 +350,8 @@ mod tests {
             .unwrap();
             for (out, expected) in out.iter().zip(expected) {
                 assert!(
-                    (out - expected).abs() <= 1e-5 * expected.abs().max(0.01),
+                    (out.is_nan() && expected.is_nan())
+                        || (out - expected).abs() <= 1e-5 * expected.abs().max(0.01),
                     "{op:?}: {out} is not {expected}"
                 );
             }

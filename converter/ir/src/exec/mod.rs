@@ -323,6 +323,7 @@ pub fn eval(
             Op::Mean { axes, .. } => elementwise::mean(x, axes, &mut out),
             Op::Binary(binary) => elementwise::binary(*binary, x, inputs[1], &shape, &mut out),
             Op::Unary(unary) => elementwise::unary(*unary, x.data, &mut out),
+            Op::Function(function) => elementwise::function(function, x.data, &mut out),
             Op::Prelu => elementwise::prelu(x, inputs[1].data, &mut out),
             Op::Softmax { axis } => elementwise::softmax(x, *axis, &mut out),
             Op::Concat { axis } => movement::concat(inputs, *axis, &shape, &mut out),

@@ -58,6 +58,7 @@ fn wanted_order(graph: &Graph, links: &Links, input: TensorId) -> Option<Vec<usi
                     return Some(order.clone());
                 }
                 Op::Unary(_)
+                | Op::Function(_)
                 | Op::Binary(_)
                 | Op::Pad { .. }
                 | Op::Slice { .. }

@@ -5,6 +5,7 @@ mod arithmetic;
 mod border;
 mod edit;
 mod fold;
+mod function;
 mod linear;
 mod movement;
 mod pool;
@@ -173,6 +174,11 @@ pub const STAGES: &[&[Pass]] = &[
         ),
     ],
     &[
+        pass!(
+            "functions",
+            "computes what several operators make of one value in one",
+            function::join
+        ),
         pass!(
             "mean-to-pool",
             "turns means over rows and columns into average pools",

@@ -391,7 +391,7 @@ pub(super) fn sink_reshape(
     let keeps_inner = graph.shape(source).last() == graph.shape(x).last();
     let mut inputs = vec![source];
     match (&node.op, node.inputs.get(1)) {
-        (Op::Unary(_) | Op::Quantize, None) => {}
+        (Op::Unary(_) | Op::Function(_) | Op::Quantize, None) => {}
         (Op::Prelu, Some(&slope)) if keeps_inner => inputs.push(slope),
         (
             Op::Binary(BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div),

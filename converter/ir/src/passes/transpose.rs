@@ -60,7 +60,7 @@ fn pass_through(
     let last = order.len() - 1;
     let same = |op: Op| Ok(Some((op, vec![source], order.to_vec())));
     match &node.op {
-        Op::Unary(_) | Op::Quantize => same(node.op.clone()),
+        Op::Unary(_) | Op::Function(_) | Op::Quantize => same(node.op.clone()),
         Op::Prelu if order[last] == last && node.inputs[1] != node.inputs[0] => Ok(Some((
             Op::Prelu,
             vec![source, node.inputs[1]],
