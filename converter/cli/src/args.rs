@@ -83,6 +83,10 @@ pub(crate) struct ConvertArgs {
     /// Leaves out an optimization.
     #[arg(long, value_name = "NAME")]
     pub(crate) no_pass: Vec<String>,
+    /// How optimizations are checked by running the graph before and after them: each by itself while that takes less than about a second and
+    /// the others together (affordable), each, or never.
+    #[arg(long, value_name = "HOW", default_value = "affordable", value_parser = ["affordable", "each", "never"])]
+    pub(crate) check_passes: String,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

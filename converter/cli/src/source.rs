@@ -7,6 +7,7 @@ use ocellus_compile::interpret::Interpreter;
 use ocellus_data::{InputRecipe, Recipe, TaskRecipe};
 use ocellus_format::{AlignedBytes, FormatError, ModelView, Preprocess, Task};
 use ocellus_import::{ImportOptions, Imported, import_onnx};
+use ocellus_ir::passes::{CheckSample, Checking};
 use ocellus_ir::{BorderType, Graph};
 
 use crate::args::SourceArgs;
@@ -92,12 +93,46 @@ pub(crate) struct FloatModel {
 }
 
 impl FloatModel {
+    /// Imports and optimizes. What a conversion has checked already is not checked again.
     pub(crate) fn open(path: &Path, source: &Source, disabled: &[String]) -> Result<FloatModel> {
-        let mut imported = source.import(path)?;
-        let options = ocellus_ir::passes::Options {
-            disabled: disabled.to_vec(),
+        FloatModel::optimized(
+            source.import(path)?,
+            path,
+            disabled,
+            Checking::Never,
+            vec![],
+        )
+    }
+
+    /// Imports and optimizes; each pass has to leave what the graph computes on samples, which `samples` makes for it.
+    pub(crate) fn open_checked(
+        path: &Path,
+        source: &Source,
+        disabled: &[String],
+        checking: Checking,
+        samples: impl FnOnce(&Graph) -> Result<Vec<CheckSample>>,
+    ) -> Result<FloatModel> {
+        let imported = source.import(path)?;
+        let samples = match checking {
+            Checking::Never => Vec::new(),
+            _ => samples(&imported.graph)?,
         };
-        let passes = ocellus_ir::passes::optimize(&mut imported.graph, &options)
+        FloatModel::optimized(imported, path, disabled, checking, samples)
+    }
+
+    fn optimized(
+        mut imported: Imported,
+        path: &Path,
+        disabled: &[String],
+        checking: Checking,
+        samples: Vec<CheckSample>,
+    ) -> Result<FloatModel> {
+        let options = ocellus_ir::Options {
+            disabled: disabled.to_vec(),
+            checking,
+            samples,
+        };
+        let passes = ocellus_ir::optimize(&mut imported.graph, &options)
             .with_context(|| format!("optimizing {}", path.display()))?;
         Ok(FloatModel { imported, passes })
     }
@@ -109,9 +144,14 @@ impl FloatModel {
 
 /// What a pass did, in a line; `None` where it did nothing.
 pub(crate) fn pass_summary(report: &ocellus_ir::passes::PassReport) -> Option<String> {
+    let checked = match report.largest_difference {
+        None => String::new(),
+        Some(0.0) => "; results equal".into(),
+        Some(share) => format!("; results within {share:.1e} of the largest"),
+    };
     (report.changes > 0).then(|| {
         format!(
-            "pass {}: {} changed, {} nodes and {} multiply-accumulates saved",
+            "pass {}: {} changed, {} nodes and {} multiply-accumulates saved{checked}",
             report.name, report.changes, report.nodes_saved, report.macs_saved
         )
     })

@@ -8,6 +8,7 @@ use ocellus_compile::{
 };
 use ocellus_data::{pictures_in, read_npz};
 use ocellus_format::{Colour, Isa, Preprocess, TaskRecord};
+use ocellus_ir::passes::{CheckSample, Checking};
 use ocellus_ir::{Executor, Graph, Input};
 use serde_json::json;
 
@@ -26,6 +27,7 @@ pub(crate) struct Request<'a> {
     pub(crate) every: u64,
     pub(crate) method: Option<Method>,
     pub(crate) no_pass: &'a [String],
+    pub(crate) checking: Checking,
 }
 
 /// Where calibration samples come from.
@@ -69,6 +71,11 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         every: args.every,
         method,
         no_pass: &args.no_pass,
+        checking: match args.check_passes.as_str() {
+            "each" => Checking::Each,
+            "never" => Checking::Never,
+            _ => Checking::Affordable,
+        },
     };
     let converted = convert(&args.model, &request)?;
     let report = &converted.compiled.report;
@@ -210,7 +217,13 @@ fn calibrate_from(text: &str) -> Result<Calibrate> {
 /// Imports, optimizes, calibrates and compiles.
 pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
     let (compile_passes, graph_passes) = split_passes(request.no_pass)?;
-    let model = FloatModel::open(path, request.source, &graph_passes)?;
+    let model = FloatModel::open_checked(
+        path,
+        request.source,
+        &graph_passes,
+        request.checking,
+        |graph| first_sample(graph, request),
+    )?;
     let graph = model.graph();
     let mut notes = model.imported.notes.clone();
     let borders: Vec<Border> = graph.inputs.iter().map(border_of).collect();
@@ -383,6 +396,29 @@ fn calibrate(
             let samples = (0..count).map(|index| Ok(noise(graph, *seed, index, preprocess)));
             Ok(collect(graph, samples, count as usize, method)?.synthetic(*seed))
         }
+    }
+}
+
+/// The first calibration sample, for the checks of passes. What is wrong with the others is said when their turn comes.
+fn first_sample(graph: &Graph, request: &Request<'_>) -> Result<Vec<CheckSample>> {
+    let borders: Vec<Border> = graph.inputs.iter().map(border_of).collect();
+    let (Some(first), Some(border)) = (graph.inputs.first(), borders.first()) else {
+        return Ok(vec![]);
+    };
+    let preprocess = request.source.preprocess(first.border)?;
+    let values = |given: &Given| Ok(vec![vec![given.in_file_order(border, &preprocess)?.0]]);
+    match &request.calibrate {
+        Calibrate::Synthetic(seed) => Ok(vec![noise(graph, *seed, 0, &preprocess).inputs]),
+        Calibrate::Npz(path) => {
+            let samples = npz_samples(path, &borders, request.every as usize)?;
+            Ok(samples.into_iter().take(1).map(|s| s.inputs).collect())
+        }
+        Calibrate::Pictures(paths) if borders.len() == 1 => match paths.first() {
+            Some(path) => values(&Given::open(path)?),
+            None => Ok(vec![]),
+        },
+        Calibrate::Given(given) if borders.len() == 1 => given.first().map_or(Ok(vec![]), values),
+        Calibrate::Pictures(_) | Calibrate::Given(_) => Ok(vec![]),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::commands::convert::{Calibrate, Converted, Request, convert, fits_tabl
 use crate::output::{grouped, print_json, table};
 use crate::source::{ModelFile, Source};
 use ocellus_compile::Target;
+use ocellus_ir::passes::Checking;
 
 /// Least overlap with a label of a face that counts as found.
 pub(super) const MATCH_IOU: f32 = 0.4;
@@ -167,6 +168,7 @@ pub(super) fn convert_for(
         every: 1,
         method: None,
         no_pass: &[],
+        checking: Checking::default(),
     };
     let converted = convert(model, &request)?;
     write_aside(&args.output.join(name), &converted.compiled.bytes)?;

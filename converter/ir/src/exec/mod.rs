@@ -31,6 +31,9 @@ pub struct View<'a> {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExecError {
+    /// The graph is not valid.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// The number of inputs differs from the graph's.
     #[error("the model has {expected} inputs, but {actual} were given")]
     InputCount {

@@ -1,8 +1,10 @@
-//! Rewrites of a graph that keep what it computes. Each pass has a name and can be switched off; after each the graph is verified.
+//! Rewrites of a graph that keep what it computes. Each pass has a name and can be switched off; after each the graph is verified, and run
+//! on samples against the graph before it.
 
 mod activation;
 mod arithmetic;
 mod border;
+mod check;
 mod edit;
 mod fold;
 mod function;
@@ -17,18 +19,24 @@ mod transpose;
 
 use thiserror::Error;
 
-use crate::{Graph, GraphError, Op};
+use crate::{ExecError, Graph, GraphError, Op};
+use check::Checker;
+pub use check::{AFFORDABLE_WORK, Change, CheckSample, Checking, TOLERANCE};
 use edit::{remove_dead_nodes, sweep};
 
-/// What [`optimize`] leaves out.
+/// What [`optimize`] leaves out, and what it checks.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Names of passes not to run.
     pub disabled: Vec<String>,
+    /// How much is checked.
+    pub checking: Checking,
+    /// What the checks run on beside a random input.
+    pub samples: Vec<CheckSample>,
 }
 
 /// What a pass did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PassReport {
     /// The pass.
     pub name: &'static str,
@@ -42,10 +50,13 @@ pub struct PassReport {
     pub macs_saved: i64,
     /// Elements of results that an inference no longer writes.
     pub elements_saved: i64,
+    /// Largest difference of an output that the pass made, as a share of its largest value; `None` where it changed nothing or was not
+    /// checked by itself.
+    pub largest_difference: Option<f32>,
 }
 
 /// Why a graph was not optimized.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum OptimizeError {
     /// A name in [`Options::disabled`] that no pass has.
@@ -67,6 +78,12 @@ pub enum OptimizeError {
         /// What is broken.
         source: GraphError,
     },
+    /// A pass changed what the graph computes.
+    #[error(transparent)]
+    Changed(Box<Change>),
+    /// The graph does not run, or a sample is not the model's.
+    #[error("checking passes: {0}")]
+    Run(#[from] ExecError),
 }
 
 /// A pass.
@@ -76,16 +93,25 @@ pub struct Pass {
     pub name: &'static str,
     /// What it does, in a line.
     pub does: &'static str,
+    /// It only moves values, or computes the same in the same order: results are equal to the bit.
+    pub exact: bool,
     run: fn(&mut Graph) -> Result<usize, GraphError>,
 }
 
 macro_rules! pass {
-    ($name:literal, $does:literal, $step:path) => {
+    ($name:literal, $does:literal, $exact:ident, $step:path) => {
         Pass {
             name: $name,
             does: $does,
+            exact: pass!(@ $exact),
             run: |graph| sweep(graph, $step),
         }
+    };
+    (@ exact) => {
+        true
+    };
+    (@ rounds) => {
+        false
     };
 }
 
@@ -95,81 +121,97 @@ pub const STAGES: &[&[Pass]] = &[
         Pass {
             name: "dead-nodes",
             does: "removes nodes whose result nobody reads",
+            exact: true,
             run: |graph| Ok(remove_dead_nodes(graph)),
         },
         pass!(
             "constant-folding",
             "computes what depends on constants alone",
+            exact,
             fold::fold_constants
         ),
         pass!(
             "no-ops",
             "removes operators that change nothing",
+            exact,
             structure::remove_no_op
         ),
         pass!(
             "movement",
             "joins successive reshapes, transposes, slices, pads and concatenations",
+            exact,
             movement::join
         ),
         pass!(
             "duplicates",
             "computes what is computed twice only once",
+            exact,
             structure::remove_duplicate
         ),
         pass!(
             "arithmetic",
             "writes constants' arithmetic as add, mul, affine and clip, and finds composed activations",
+            rounds,
             arithmetic::simplify
         ),
         pass!(
             "channel-shuffle",
             "turns reshape and transpose that permute one axis into gather",
+            exact,
             shuffle::to_gather
         ),
         pass!(
             "transpose-to-reshape",
             "turns transposes that move no value into reshapes",
+            exact,
             transpose::to_reshape
         ),
         pass!(
             "transpose-sinking",
             "moves transposes towards the outputs until they meet their opposites",
+            exact,
             transpose::sink
         ),
         pass!(
             "flatten-weights",
             "takes a transpose before a flattened fully connected layer into its weights",
+            rounds,
             transpose::into_weights
         ),
         pass!(
             "reshape-sinking",
             "moves reshapes behind functions of one value",
+            exact,
             movement::sink_reshape
         ),
         pass!(
             "linear-after",
             "takes factors and offsets into the weights and biases of the layer before",
+            rounds,
             linear::fold_after
         ),
         pass!(
             "linear-before",
             "takes factors and offsets into the weights and biases of the layer behind",
+            rounds,
             linear::fold_before
         ),
         pass!(
             "gather-weights",
             "takes a permutation of channels into the weights of the layer behind",
+            rounds,
             shuffle::into_weights
         ),
         pass!(
             "pads",
             "takes a frame into the window of the operator behind",
+            rounds,
             pool::fold_pad
         ),
         pass!(
             "activations",
             "fuses limits into the operator before",
+            exact,
             activation::fuse_clip
         ),
     ],
@@ -182,22 +224,26 @@ pub const STAGES: &[&[Pass]] = &[
         pass!(
             "mean-to-pool",
             "turns means over rows and columns into average pools",
+            rounds,
             pool::mean_to_pool
         ),
         pass!(
             "softmax-axis",
             "gives softmax its innermost axis",
+            rounds,
             transpose::softmax_axis
         ),
     ],
     &[Pass {
         name: "input-layout",
         does: "takes a transpose behind a model input into the input's layout",
+        exact: true,
         run: border::input_layout,
     }],
     &[Pass {
         name: "output-assembly",
         does: "leaves a final concat, reshape or transpose to the reader of the output",
+        exact: true,
         run: border::output_assembly,
     }],
 ];
@@ -209,7 +255,8 @@ pub const STAGES: &[&[Pass]] = &[
 /// # Errors
 /// - [`OptimizeError::UnknownPass`]: a name in `options` is not a pass
 /// - [`OptimizeError::Graph`]: the graph given is not valid
-/// - [`OptimizeError::Broken`]: a pass has a fault
+/// - [`OptimizeError::Broken`], [`OptimizeError::Changed`]: a pass has a fault
+/// - [`OptimizeError::Run`]: a sample is not the model's
 pub fn optimize(graph: &mut Graph, options: &Options) -> Result<Vec<PassReport>, OptimizeError> {
     let all = || STAGES.iter().flat_map(|stage| stage.iter());
     if let Some(name) = options
@@ -232,8 +279,10 @@ pub fn optimize(graph: &mut Graph, options: &Options) -> Result<Vec<PassReport>,
             nodes_saved: 0,
             macs_saved: 0,
             elements_saved: 0,
+            largest_difference: None,
         })
         .collect();
+    let mut checker = Checker::new(graph, options.checking, &options.samples)?;
     // Every pass makes progress, so rounds end by themselves; the limit is for a pair of passes that would undo each other.
     let mut stage = 0;
     let mut rounds = 0;
@@ -243,7 +292,7 @@ pub fn optimize(graph: &mut Graph, options: &Options) -> Result<Vec<PassReport>,
             .iter()
             .filter(|pass| !options.disabled.iter().any(|name| name == pass.name))
         {
-            let before = Size::of(graph);
+            let (before, old) = (Size::of(graph), checker.before(graph));
             let broken = |source| OptimizeError::Broken {
                 pass: pass.name,
                 source,
@@ -253,6 +302,7 @@ pub fn optimize(graph: &mut Graph, options: &Options) -> Result<Vec<PassReport>,
                 continue;
             }
             graph.verify().map_err(broken)?;
+            let difference = checker.after(*pass, old, graph)?;
             let after = Size::of(graph);
             changed = true;
             if let Some(report) = reports.iter_mut().find(|report| report.name == pass.name) {
@@ -260,6 +310,8 @@ pub fn optimize(graph: &mut Graph, options: &Options) -> Result<Vec<PassReport>,
                 report.nodes_saved += before.nodes - after.nodes;
                 report.macs_saved += before.macs - after.macs;
                 report.elements_saved += before.elements - after.elements;
+                let largest = &mut report.largest_difference;
+                *largest = difference.map_or(*largest, |d| Some(largest.unwrap_or(0.0).max(d)));
             }
         }
         rounds += 1;
@@ -269,6 +321,7 @@ pub fn optimize(graph: &mut Graph, options: &Options) -> Result<Vec<PassReport>,
             stage + 1
         };
     }
+    checker.finish(graph)?;
     structure::remove_dead_tensors(graph);
     graph.verify()?;
     Ok(reports)

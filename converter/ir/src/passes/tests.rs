@@ -1,6 +1,6 @@
 //! Every pass keeps what a graph computes, and each does what it is for.
 
-use super::{Options, STAGES, optimize};
+use super::{Checking, Options, STAGES, optimize};
 use crate::random::{Random, random_graph};
 use crate::{
     Assembly, BinaryOp, BorderType, Executor, Graph, NearestMode, Op, ResizeMode, TensorId,
@@ -26,6 +26,8 @@ fn optimized(graph: &Graph, seed: u64, disabled: &[&str]) -> Graph {
     let mut after = graph.clone();
     let options = Options {
         disabled: disabled.iter().map(|name| (*name).to_owned()).collect(),
+        checking: Checking::Each,
+        samples: vec![],
     };
     optimize(&mut after, &options)
         .unwrap_or_else(|error| panic!("seed {seed}, without {disabled:?}: {error}"));
@@ -187,6 +189,7 @@ fn unknown_passes_are_refused() {
         &mut Graph::default(),
         &Options {
             disabled: vec!["speed".into()],
+            ..Options::default()
         },
     )
     .unwrap_err();

@@ -360,8 +360,11 @@ fn mixed() -> Graph {
 
 /// Calibrates a graph on seeded noise and takes it for a model.
 fn model(name: &str, mut graph: Graph) -> Model {
-    ocellus_ir::optimize(&mut graph, &ocellus_ir::Options::default())
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    let options = ocellus_ir::Options {
+        checking: ocellus_ir::passes::Checking::Each,
+        ..Default::default()
+    };
+    ocellus_ir::optimize(&mut graph, &options).unwrap_or_else(|error| panic!("{name}: {error}"));
     let random = &mut Random::new(99);
     let samples: Vec<Sample> = (0..SAMPLES)
         .map(|_| Sample {

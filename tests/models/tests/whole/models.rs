@@ -10,6 +10,7 @@ use ocellus_format::{Colour, Fit, Preprocess};
 use ocellus_image::{InputSize, into_f32};
 use ocellus_import::{ImportOptions, import_onnx};
 use ocellus_ir::Graph;
+use ocellus_ir::passes::Checking;
 use ocellus_ir::random::Random;
 use ocellus_setup::{Host, Need, PackedFile, Terminal, catalogue, ensure};
 
@@ -226,7 +227,11 @@ impl Real {
         let mut graph = import_onnx(&path, &self.options(&path))
             .unwrap_or_else(|error| panic!("{error}"))
             .graph;
-        ocellus_ir::optimize(&mut graph, &ocellus_ir::Options::default())
+        let options = ocellus_ir::Options {
+            checking: Checking::Each,
+            ..Default::default()
+        };
+        ocellus_ir::optimize(&mut graph, &options)
             .unwrap_or_else(|error| panic!("{}: {error}", self.name()));
         Some(graph)
     }
