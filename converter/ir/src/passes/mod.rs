@@ -219,6 +219,7 @@ pub const STAGES: &[&[Pass]] = &[
         pass!(
             "functions",
             "computes what several operators make of one value in one",
+            rounds,
             function::join
         ),
         pass!(
