@@ -61,10 +61,10 @@ impl Grid {
             .for_each(|value| *value = self.round(*value));
     }
 
-    /// True where limiting to that number and rounding may change places: it is a step, or beyond the ends.
-    pub fn has_limit(&self, limit: f32) -> bool {
+    /// True where limiting to a range and rounding may change places: its ends are steps, or beyond the grid's own.
+    pub fn has_limits(&self, min: f32, max: f32) -> bool {
         let (low, high) = self.range();
-        limit <= low || limit >= high || self.round(limit) == limit
+        (min <= low || self.round(min) == min) && (max >= high || self.round(max) == max)
     }
 
     /// True for numbers that a computed tensor can have.
@@ -73,27 +73,37 @@ impl Grid {
         self.scales.iter().all(|&scale| one(scale)) && (-128..=127).contains(&self.zero_point)
     }
 
+    /// True where a constant's values are whole steps, at most [`GRID_CONSTANT_MAX`] from zero, and as many as the scales ask for.
+    pub fn holds(&self, values: &[f32]) -> bool {
+        let rows = self.scales.len();
+        let Some(columns) = values.len().checked_div(rows) else {
+            return false;
+        };
+        rows * columns == values.len()
+            && values
+                .chunks(columns.max(1))
+                .zip(self.scales.iter())
+                .all(|(row, &scale)| row.iter().all(|&value| step(value, scale).is_some()))
+    }
+
     /// The integers of a constant, `round(value / scale)`, row-major; `None` where the counts do not fit or a value is no whole step.
     pub fn steps(&self, values: &[f32]) -> Option<Vec<i16>> {
-        let rows = self.scales.len();
-        let columns = values.len().checked_div(rows)?;
-        if rows * columns != values.len() {
+        let columns = values.len().checked_div(self.scales.len())?;
+        if self.scales.len() * columns != values.len() {
             return None;
         }
-        let mut steps = Vec::with_capacity(values.len());
-        for (row, &scale) in values.chunks(columns.max(1)).zip(self.scales.iter()) {
-            for &value in row {
-                let exact = value / scale;
-                let whole = exact.round_ties_even();
-                // A value is a whole number times the scale in `f32`: the quotient is off by two roundings.
-                if !((exact - whole).abs() <= 1e-3 && whole.abs() <= GRID_CONSTANT_MAX) {
-                    return None;
-                }
-                steps.push(whole as i16);
-            }
-        }
-        Some(steps)
+        let rows = values.chunks(columns.max(1)).zip(self.scales.iter());
+        rows.flat_map(|(row, &scale)| row.iter().map(move |&value| step(value, scale)))
+            .collect()
     }
+}
+
+/// A value in steps, where that is a whole number of at most [`GRID_CONSTANT_MAX`].
+fn step(value: f32, scale: f32) -> Option<i16> {
+    let exact = value / scale;
+    let whole = exact.round_ties_even();
+    // A value is a whole number times the scale in `f32`: the quotient is off by two roundings.
+    ((exact - whole).abs() <= 1e-3 && whole.abs() <= GRID_CONSTANT_MAX).then_some(whole as i16)
 }
 
 #[cfg(test)]
@@ -111,13 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_a_step_or_beyond_the_ends() {
+    fn limits_are_steps_or_beyond_the_ends() {
         let grid = Grid::new(0.5, 0);
-        assert!(
-            [0.0, 1.5, 63.5, 64.0, f32::INFINITY, -64.0, -1e9].map(|v| grid.has_limit(v))
-                == [true; 7]
-        );
-        assert!(!grid.has_limit(0.3));
+        for (min, max) in [
+            (0.0, 1.5),
+            (-64.0, 63.5),
+            (-1e9, f32::INFINITY),
+            (63.5, 64.0),
+        ] {
+            assert!(grid.has_limits(min, max), "{min}..{max}");
+        }
+        for (min, max) in [(0.0, 0.3), (0.2, 1.0), (64.0, 70.0), (-80.0, -70.0)] {
+            assert!(!grid.has_limits(min, max), "{min}..{max}");
+        }
     }
 
     #[test]

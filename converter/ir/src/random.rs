@@ -1,8 +1,8 @@
 //! Numbers and graphs for tests: the same on every machine.
 
 use crate::{
-    BinaryOp, BorderType, CoordinateMode, Graph, GraphError, Op, ResizeMode, TensorId, UnaryOp,
-    Window,
+    BinaryOp, BorderType, CoordinateMode, Graph, GraphError, Grid, Op, ResizeMode, TensorId,
+    UnaryOp, Window,
 };
 
 /// SplitMix64.
@@ -46,10 +46,24 @@ impl Random {
 /// # Errors
 /// None for any seed that was tried; an operator that does not fit is reported as it is to every user of the graph.
 pub fn random_graph(seed: u64) -> Result<Graph, GraphError> {
+    build(seed, false)
+}
+
+/// As [`random_graph`], with grids on many tensors and weights. All numbers are short in binary, so that sums are exact in whatever order,
+/// and a rounding that went somewhere else shows.
+///
+/// # Errors
+/// As [`random_graph`].
+pub fn random_quantized_graph(seed: u64) -> Result<Graph, GraphError> {
+    build(seed, true)
+}
+
+fn build(seed: u64, quantized: bool) -> Result<Graph, GraphError> {
     let mut random = Random::new(seed);
     let mut b = Builder {
         graph: Graph::default(),
         count: 0,
+        quantized,
     };
     let shape = vec![
         1 + random.below(8) / 7,
@@ -60,12 +74,14 @@ pub fn random_graph(seed: u64) -> Result<Graph, GraphError> {
     let mut pool = vec![b.graph.add_input("picture", shape, BorderType::F32)];
     for _ in 0..4 + random.below(10) {
         let x = pool[pool.len() - 1 - random.below(pool.len().min(2))];
-        let made = b.layer(&mut random, x, &pool)?;
-        pool.extend(made);
+        for made in b.layer(&mut random, x, &pool)? {
+            pool.push(b.rounded(&mut random, made)?);
+        }
     }
     for head in 0..1 + random.below(3) {
         let x = pool[pool.len() - 1 - random.below(pool.len().min(3))];
         let out = b.head(&mut random, x)?;
+        let out = b.rounded(&mut random, out)?;
         b.graph
             .add_output(format!("out{head}"), out, BorderType::F32);
     }
@@ -75,7 +91,11 @@ pub fn random_graph(seed: u64) -> Result<Graph, GraphError> {
 struct Builder {
     graph: Graph,
     count: usize,
+    quantized: bool,
 }
+
+/// Steps of the numbers in a graph with grids.
+const STEP: f32 = 1.0 / 16.0;
 
 const TO_NHWC: [usize; 4] = [0, 2, 3, 1];
 const TO_NCHW: [usize; 4] = [0, 3, 1, 2];
@@ -87,8 +107,34 @@ impl Builder {
         self.graph.add_node(name, op, inputs)
     }
 
-    fn constant(&mut self, shape: &[usize], values: Vec<f32>) -> TensorId {
+    fn constant(&mut self, shape: &[usize], mut values: Vec<f32>) -> TensorId {
+        if self.quantized && !shape.is_empty() {
+            values
+                .iter_mut()
+                .for_each(|v| *v = (*v / STEP).round() * STEP);
+        }
         self.graph.add_constant("constant", shape.to_vec(), values)
+    }
+
+    /// Often, where there are grids, the same tensor rounded: it gets the grid, or a node behind it has it.
+    fn rounded(&mut self, random: &mut Random, x: TensorId) -> Result<TensorId, GraphError> {
+        if !self.quantized {
+            return Ok(x);
+        }
+        let grid = Grid::new(
+            [STEP, STEP / 2.0, STEP / 4.0][random.below(3)],
+            [0, -128, -20, 100][random.below(4)],
+        );
+        self.count += 1;
+        let name = format!("quantize{}", self.count);
+        match random.below(4) {
+            0 => {
+                self.graph.set_grid(x, grid);
+                Ok(x)
+            }
+            1 | 2 => self.graph.quantized(name, x, grid),
+            _ => Ok(x),
+        }
     }
 
     fn unary(&mut self, op: UnaryOp, x: TensorId) -> Result<TensorId, GraphError> {
@@ -126,7 +172,13 @@ impl Builder {
             .into_iter()
             .map(|v| v * scale)
             .collect();
-        self.constant(shape, values)
+        let id = self.constant(shape, values);
+        if self.quantized && random.below(2) == 0 {
+            let scales = (0..shape[0]).map(|i| STEP / [1.0, 2.0][i % 2]);
+            self.graph
+                .set_grid(id, Grid::weights(scales.collect::<Vec<_>>()));
+        }
+        id
     }
 
     fn layer(

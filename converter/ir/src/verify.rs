@@ -354,7 +354,7 @@ fn check_grid(tensor: &Tensor) -> Result<(), GraphError> {
         Some(_) if ![1, first].contains(&grid.scales.len()) => {
             "it has neither one scale nor one an index of its first axis"
         }
-        Some(values) if grid.steps(values).is_none() => {
+        Some(values) if !grid.holds(values) => {
             "its values are no whole steps of its scale, or more than 255 from zero"
         }
         _ => return Ok(()),

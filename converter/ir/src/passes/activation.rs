@@ -19,6 +19,15 @@ pub(super) fn fuse_clip(
         return Ok(false);
     }
     let output = graph.nodes[index].output;
+    // Between rounding twice to one grid a limit changes nothing; else it must be a step of the grid that is rounded to before it.
+    match (graph.grid(x), graph.grid(output)) {
+        (Some(grid), None) if grid.has_limits(min, max) => {
+            let grid = grid.clone();
+            graph.set_grid(output, grid);
+        }
+        (Some(first), second) if second != Some(first) => return Ok(false),
+        _ => {}
+    }
     let node = &mut graph.nodes[before];
     let (low, high) = node.clamp.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
     let limit = |v: f32| v.max(min).min(max);

@@ -61,6 +61,10 @@ fn constant_operand(graph: &mut Graph, op: BinaryOp, index: usize) -> Rewrite {
         };
         return unary.map(|unary| (Op::Unary(unary), vec![x]));
     }
+    // Steps of a file's own are kept as they are.
+    if graph.grid(constant).is_some() && !reversed {
+        return None;
+    }
     let (op, value): (_, Vec<f32>) = match (op, reversed) {
         (BinaryOp::Sub, false) => (BinaryOp::Add, value.iter().map(|v| -v).collect()),
         (BinaryOp::Div, false) if value.iter().all(|v| (1.0 / v).is_finite()) => {
@@ -92,8 +96,10 @@ fn one_slope(graph: &Graph, index: usize) -> Rewrite {
     })
 }
 
+/// The node that computes a tensor, where nothing is lost by not rounding it.
 fn producer<'g>(graph: &'g Graph, links: &Links, id: TensorId) -> Option<&'g Node> {
-    links.producer(id).map(|index| &graph.nodes[index])
+    let node = &graph.nodes[links.producer(id)?];
+    graph.grid(id).is_none().then_some(node)
 }
 
 fn unary_before(graph: &Graph, links: &Links, id: TensorId) -> Option<(UnaryOp, TensorId)> {

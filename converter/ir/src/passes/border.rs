@@ -18,6 +18,7 @@ pub(super) fn input_layout(graph: &mut Graph) -> Result<usize, GraphError> {
         let tensor = graph.tensor(old).clone();
         let shape = order.iter().map(|&axis| tensor.shape[axis]).collect();
         let new = graph.add_tensor(tensor.name.clone(), shape);
+        graph.tensors[new.0].grid.clone_from(&tensor.grid);
         let back = graph.stage(
             format!("{}.file_layout", tensor.name),
             Op::Transpose {
@@ -103,7 +104,11 @@ fn next_to_take_off(graph: &Graph) -> Option<(TensorId, Assembly)> {
         .filter(|leaf| links.readers(*leaf).is_empty())
         .find_map(|leaf| {
             let node = &graph.nodes[links.producer(leaf)?];
-            if !node.inputs.iter().all(computed) || node.clamp.is_some() {
+            let rounded = |&id: &TensorId| !graph.is_as_before(id, leaf);
+            if !node.inputs.iter().all(computed)
+                || node.clamp.is_some()
+                || node.inputs.iter().any(rounded)
+            {
                 return None;
             }
             let inner = || Box::new(Assembly::Tensor(node.inputs[0]));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Assembly, Graph, GraphError, Node, Op, TensorId};
+use crate::{Assembly, Graph, GraphError, Grid, Node, Op, Tensor, TensorId};
 
 /// Who writes and who reads each tensor.
 pub(super) struct Links {
@@ -107,8 +107,32 @@ impl Graph {
         self.tensor(id).value.as_ref()
     }
 
+    /// The grid that a tensor is rounded to.
+    pub(super) fn grid(&self, id: TensorId) -> Option<&Grid> {
+        self.tensor(id).grid.as_ref()
+    }
+
+    /// True where the rounding of `middle` may go: between `source`, which it holds values of, and `result`, which holds values of it, it
+    /// changes nothing that is kept.
+    pub(super) fn skips(&self, source: TensorId, middle: TensorId, result: TensorId) -> bool {
+        let grid = self.grid(middle);
+        grid.is_none() || grid == self.grid(source) || grid == self.grid(result)
+    }
+
+    /// As [`skips`](Self::skips), where what stands between `middle` and `result` computes.
+    pub(super) fn is_as_before(&self, source: TensorId, middle: TensorId) -> bool {
+        let grid = self.grid(middle);
+        grid.is_none() || grid == self.grid(source)
+    }
+
     pub(super) fn shape(&self, id: TensorId) -> &[usize] {
         &self.tensor(id).shape
+    }
+
+    /// Adds a tensor as it is: a constant whose grid stays true.
+    pub(super) fn add(&mut self, tensor: Tensor) -> TensorId {
+        self.tensors.push(tensor);
+        TensorId(self.tensors.len() - 1)
     }
 
     /// A node that is not yet in the list, with an output of inferred shape.
@@ -165,7 +189,7 @@ impl Graph {
         }
     }
 
-    /// The node that writes `id`, if it does so by `Transpose`, and that node's order.
+    /// The node that writes `id`, if it does so by `Transpose` and without rounding anew, and that node's order.
     pub(super) fn transpose_before(
         &self,
         links: &Links,
@@ -173,7 +197,9 @@ impl Graph {
     ) -> Option<(TensorId, Vec<usize>)> {
         let node = &self.nodes[links.producer(id)?];
         match &node.op {
-            Op::Transpose { order } => Some((node.inputs[0], order.clone())),
+            Op::Transpose { order } if self.is_as_before(node.inputs[0], id) => {
+                Some((node.inputs[0], order.clone()))
+            }
             _ => None,
         }
     }

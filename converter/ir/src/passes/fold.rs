@@ -1,7 +1,7 @@
 //! Constant folding.
 
 use super::edit::Links;
-use crate::{Graph, GraphError, View, eval};
+use crate::{Graph, GraphError, Op, View, eval};
 
 pub(super) fn fold_constants(
     graph: &mut Graph,
@@ -20,12 +20,31 @@ pub(super) fn fold_constants(
             None => return Ok(false),
         }
     }
-    let value = eval(&node.op, node.clamp, &views).map_err(|source| GraphError::Shape {
+    let mut value = eval(&node.op, node.clamp, &views).map_err(|source| GraphError::Shape {
         node: node.name.clone(),
         source,
     })?;
     let output = node.output;
-    graph.tensors[output.0].value = Some(value.into());
+    let grid = match &node.op {
+        // Whole steps stay whole steps where they only move, as long as the scales keep their axis.
+        Op::Reshape { .. } | Op::Transpose { .. } | Op::Slice { .. } | Op::Gather { .. } => {
+            graph.grid(node.inputs[0]).filter(|grid| {
+                let keeps_axis_0 = match &node.op {
+                    Op::Transpose { order } => order.first() == Some(&0),
+                    Op::Reshape { shape } => graph.shape(node.inputs[0]).first() == shape.first(),
+                    _ => false,
+                };
+                grid.scales.len() == 1 || keeps_axis_0
+            })
+        }
+        _ => None,
+    };
+    let grid = graph.grid(output).or(grid).cloned();
+    let tensor = &mut graph.tensors[output.0];
+    if let Some(grid) = &tensor.grid {
+        grid.round_all(&mut value);
+    }
+    (tensor.value, tensor.grid) = (Some(value.into()), grid);
     graph.nodes.remove(index);
     Ok(true)
 }

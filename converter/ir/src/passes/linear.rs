@@ -1,7 +1,7 @@
 //! Factors and offsets a channel, taken into the weights and biases of a neighbouring layer. A BatchNorm is one of each.
 
 use super::edit::Links;
-use crate::{BinaryOp, Graph, GraphError, Op, TensorId, UnaryOp};
+use crate::{BinaryOp, Graph, GraphError, Grid, Op, TensorId, UnaryOp};
 
 /// `scale * x + offset` along the innermost axis; one entry, or one a channel.
 struct Linear {
@@ -57,6 +57,10 @@ impl Linear {
         self.offset[channel % self.offset.len()]
     }
 
+    fn has_factor(&self) -> bool {
+        self.scale.iter().any(|&s| s != 1.0)
+    }
+
     fn has_offset(&self) -> bool {
         self.offset.iter().any(|&o| o != 0.0)
     }
@@ -68,6 +72,8 @@ struct Layer {
     bias: Vec<f32>,
     channels: usize,
     had_bias: bool,
+    /// Of the weights.
+    grid: Option<Grid>,
 }
 
 impl Layer {
@@ -90,7 +96,13 @@ impl Layer {
             bias,
             channels,
             had_bias: node.inputs.len() > 2,
+            grid: graph.grid(node.inputs[1]).cloned(),
         })
+    }
+
+    /// Weights that are steps of the source file stay what they are; a bias takes an offset.
+    fn takes(&self, linear: &Linear) -> bool {
+        self.grid.is_none() || !linear.has_factor()
     }
 
     /// Gives a node new weights; false, and no change, where a number has left the range of `f32`.
@@ -106,6 +118,7 @@ impl Layer {
             old[0],
             graph.add_constant(weights.0, weights.1, self.weights),
         ];
+        graph.tensors[inputs[1].0].grid = self.grid;
         if self.had_bias || self.bias.iter().any(|&b| b != 0.0) {
             let bias = old
                 .get(2)
@@ -127,11 +140,11 @@ pub(super) fn fold_after(
     };
     let Some(before) = links
         .producer(linear.x)
-        .filter(|_| links.has_one_reader(linear.x))
+        .filter(|_| links.has_one_reader(linear.x) && graph.grid(linear.x).is_none())
     else {
         return Ok(false);
     };
-    let Some(mut layer) = Layer::of(graph, before) else {
+    let Some(mut layer) = Layer::of(graph, before).filter(|layer| layer.takes(&linear)) else {
         return Ok(false);
     };
     let (own, next) = (graph.nodes[before].clamp, graph.nodes[index].clamp);
@@ -178,7 +191,7 @@ pub(super) fn fold_before(
     };
     let Some(before) = links
         .producer(x)
-        .filter(|&before| graph.nodes[before].clamp.is_none())
+        .filter(|&before| graph.nodes[before].clamp.is_none() && graph.grid(x).is_none())
     else {
         return Ok(false);
     };
@@ -188,7 +201,9 @@ pub(super) fn fold_before(
     // Otherwise the value and its multiple would both be kept.
     let all_fold = links.readers(x).iter().all(|&reader| {
         let node = &graph.nodes[reader];
-        Layer::of(graph, reader).is_some() && node.inputs[0] == x && accepts(&node.op, &linear)
+        Layer::of(graph, reader).is_some_and(|layer| layer.takes(&linear))
+            && node.inputs[0] == x
+            && accepts(&node.op, &linear)
     });
     if links.is_output(x) || !all_fold {
         return Ok(false);

@@ -8,6 +8,7 @@ mod check;
 mod edit;
 mod fold;
 mod function;
+mod grids;
 mod linear;
 mod movement;
 mod pool;
@@ -213,6 +214,12 @@ pub const STAGES: &[&[Pass]] = &[
             "fuses limits into the operator before",
             exact,
             activation::fuse_clip
+        ),
+        pass!(
+            "grids",
+            "rounds to a quantized model's scales where the values are made",
+            exact,
+            grids::fuse
         ),
     ],
     &[

@@ -1,7 +1,7 @@
 //! Successive operators that only move values, joined; reshapes moved behind what does not care about the shape.
 
 use super::edit::{Links, with_rank};
-use crate::{BinaryOp, Graph, GraphError, Node, Op, TensorId};
+use crate::{BinaryOp, Graph, GraphError, Node, Op, Tensor, TensorId};
 
 pub(super) fn join(graph: &mut Graph, links: &Links, index: usize) -> Result<bool, GraphError> {
     let node = &graph.nodes[index];
@@ -24,7 +24,11 @@ pub(super) fn join(graph: &mut Graph, links: &Links, index: usize) -> Result<boo
     else {
         return Ok(false);
     };
-    if before.clamp.is_some() {
+    let skipped = before
+        .inputs
+        .iter()
+        .all(|&source| graph.skips(source, before.output, node.output));
+    if before.clamp.is_some() || !skipped {
         return Ok(false);
     }
     let (op, source) = match (&node.op, &before.op) {
@@ -46,7 +50,7 @@ pub(super) fn join(graph: &mut Graph, links: &Links, index: usize) -> Result<boo
                 after: a1,
                 value: v1,
             },
-        ) if v1 == v2 => {
+        ) if v1 == v2 && (*v1 == 0.0 || graph.grid(before.output).is_none()) => {
             let sum = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(a, b)| a + b).collect();
             (
                 Op::Pad {
@@ -211,10 +215,14 @@ fn part_of(
 fn flatten_concat(graph: &mut Graph, links: &Links, index: usize, axis: usize) -> bool {
     let inputs = graph.nodes[index].inputs.clone();
     let inner = inputs.iter().position(|&part| {
+        let joins = |p: usize| {
+            let inner = &graph.nodes[p];
+            let output = graph.nodes[index].output;
+            inner.op == Op::Concat { axis }
+                && inner.inputs.iter().all(|&i| graph.skips(i, part, output))
+        };
         links.has_one_reader(part)
-            && links
-                .producer(part)
-                .is_some_and(|p| graph.nodes[p].op == Op::Concat { axis })
+            && links.producer(part).is_some_and(joins)
             && inputs.iter().filter(|&&i| i == part).count() == 1
     });
     let Some((at, producer)) = inner.and_then(|at| links.producer(inputs[at]).map(|p| (at, p)))
@@ -234,10 +242,13 @@ fn join_slices(
     axis: usize,
 ) -> Result<bool, GraphError> {
     let inputs = graph.nodes[index].inputs.clone();
+    let output = graph.nodes[index].output;
     let slice = |graph: &Graph, id: TensorId| {
         let node = &graph.nodes[links.producer(id)?];
         match &node.op {
-            Op::Slice { begin, size, step } if step.iter().all(|&s| s == 1) => {
+            Op::Slice { begin, size, step }
+                if step.iter().all(|&s| s == 1) && graph.skips(node.inputs[0], id, output) =>
+            {
                 Some((node.inputs[0], begin.clone(), size.clone()))
             }
             _ => None,
@@ -382,8 +393,10 @@ pub(super) fn sink_reshape(
     };
     let source_of = |id: TensorId| {
         let before = &graph.nodes[links.producer(id)?];
-        (matches!(before.op, Op::Reshape { .. }) && links.has_one_reader(id))
-            .then(|| before.inputs[0])
+        (matches!(before.op, Op::Reshape { .. })
+            && links.has_one_reader(id)
+            && graph.is_as_before(before.inputs[0], id))
+        .then(|| before.inputs[0])
     };
     let Some(source) = source_of(x) else {
         return Ok(false);
@@ -403,8 +416,10 @@ pub(super) fn sink_reshape(
                 if !keeps_inner || outer.iter().any(|&size| size != 1) {
                     return Ok(false);
                 }
-                let name = graph.tensor(other).name.clone();
-                inputs.push(graph.add_constant(name, vec![inner], value));
+                let mut flat = graph.tensor(other).clone();
+                (flat.shape, flat.value) = (vec![inner], Some(value));
+                flat.grid = flat.grid.filter(|grid| grid.scales.len() == 1);
+                inputs.push(graph.add(flat));
             }
             None => match source_of(other) {
                 Some(second)
@@ -456,9 +471,10 @@ pub(super) fn undo_transpose(
         node: tensor.name.clone(),
         source,
     })?;
-    Ok(Some(graph.add_constant(
-        tensor.name,
-        super::edit::undo(order, &padded),
-        moved,
-    )))
+    Ok(Some(graph.add(Tensor {
+        shape: super::edit::undo(order, &padded),
+        value: Some(moved.into()),
+        grid: tensor.grid.filter(|grid| grid.scales.len() == 1),
+        name: tensor.name,
+    })))
 }

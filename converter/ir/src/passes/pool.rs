@@ -28,6 +28,9 @@ pub(super) fn fold_pad(graph: &mut Graph, links: &Links, index: usize) -> Result
         ..*window
     };
     let source = graph.nodes[pad].inputs[0];
+    if !graph.is_as_before(source, graph.nodes[pad].output) {
+        return Ok(false);
+    }
     let op = match &node.op {
         Op::Conv2d { window, groups } if *value == 0.0 => Op::Conv2d {
             window: framed(window),
@@ -49,10 +52,11 @@ pub(super) fn fold_pad(graph: &mut Graph, links: &Links, index: usize) -> Result
             let beyond = |i: usize| framed.pad_before[i].max(framed.pad_after[i]) >= kernel[i];
             let input_floor = links.producer(source).and_then(|i| {
                 let node = &graph.nodes[i];
-                match node.op {
-                    Op::Unary(UnaryOp::Clip { min, .. }) => Some(min),
-                    _ => node.clamp.map(|(min, _)| min),
-                }
+                let floor = match node.op {
+                    Op::Unary(UnaryOp::Clip { min, .. }) => min,
+                    _ => node.clamp?.0,
+                };
+                Some(graph.grid(source).map_or(floor, |grid| grid.round(floor)))
             });
             let harmless = *value <= f32::MIN || input_floor.is_some_and(|floor| *value <= floor);
             if !harmless || framed.dilation != [1, 1] || beyond(0) || beyond(1) {
@@ -112,6 +116,7 @@ pub(super) fn mean_to_pool(graph: &mut Graph, _: &Links, index: usize) -> Result
     };
     let mut pooled = graph.stage(format!("{name}.pool"), pool, &[at])?;
     at = pooled.output;
+    graph.share_grid(&pooled, graph.nodes[index].output);
     pooled.name = name.clone();
     nodes.push(pooled);
     if graph.shape(at) != target {

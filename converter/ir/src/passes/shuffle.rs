@@ -47,6 +47,9 @@ pub(super) fn to_gather(
         return Ok(false);
     }
     let source = reshape.inputs[0];
+    if !graph.skips(source, reshape.output, node.output) {
+        return Ok(false);
+    }
     let Some((axis, indices)) =
         sources(split, order).and_then(|map| permuted_axis(graph.shape(source), &map))
     else {
@@ -109,22 +112,17 @@ pub(super) fn into_weights(
         return Ok(false);
     };
     if axis + 1 != graph.shape(x).len()
+        || !graph.is_as_before(before.inputs[0], x)
         || !crate::is_permutation(indices, graph.shape(before.inputs[0])[*axis])
     {
         return Ok(false);
     }
-    let (source, shape, name) = (
-        before.inputs[0],
-        graph.shape(weights).to_vec(),
-        graph.tensor(weights).name.clone(),
-    );
-    let Some(moved) = graph
-        .constant(weights)
-        .map(|old| permute_columns(old, indices))
-    else {
+    let (source, mut columns) = (before.inputs[0], graph.tensor(weights).clone());
+    let Some(old) = columns.value.take() else {
         return Ok(false);
     };
-    let weights = graph.add_constant(name, shape, moved);
+    columns.value = Some(permute_columns(&old, indices).into());
+    let weights = graph.add(columns);
     let node = &mut graph.nodes[index];
     (node.inputs[0], node.inputs[1]) = (source, weights);
     Ok(true)

@@ -1,7 +1,7 @@
 //! Operators without effect, duplicates, and tensors nobody uses.
 
 use super::edit::Links;
-use crate::{Graph, GraphError, Op, TensorId, UnaryOp};
+use crate::{Graph, GraphError, Grid, Op, TensorId, UnaryOp};
 
 pub(super) fn remove_no_op(graph: &mut Graph, _: &Links, index: usize) -> Result<bool, GraphError> {
     let node = &graph.nodes[index];
@@ -21,14 +21,23 @@ pub(super) fn remove_no_op(graph: &mut Graph, _: &Links, index: usize) -> Result
         Op::Concat { .. } => node.inputs.len() == 1,
         Op::Resize { scale, .. } => *scale == [1.0, 1.0],
         Op::Mean { axes, .. } => axes.iter().all(|&axis| from[axis] == 1),
-        Op::Unary(UnaryOp::Clip { min, max }) => *min == f32::NEG_INFINITY && *max == f32::INFINITY,
+        Op::Quantize => graph.grid(x) == graph.grid(node.output),
+        // A grid's ends are a limit too.
+        Op::Unary(UnaryOp::Clip { min, max }) => {
+            let (low, high) = graph
+                .grid(x)
+                .map_or((f32::NEG_INFINITY, f32::INFINITY), Grid::range);
+            *min <= low && *max >= high
+        }
         Op::Unary(UnaryOp::Affine { scale, offset }) => *scale == 1.0 && *offset == 0.0,
         Op::MaxPool2d { kernel, window } | Op::AveragePool2d { kernel, window, .. } => {
             *kernel == [1, 1] && window.is_unpadded() && window.stride == [1, 1]
         }
         _ => false,
     };
-    if nothing {
+    if nothing && graph.grid(node.output).is_some() && graph.grid(node.output) != graph.grid(x) {
+        graph.nodes[index].op = Op::Quantize;
+    } else if nothing {
         graph.bypass_node(index, x);
     }
     Ok(nothing)
@@ -48,6 +57,7 @@ pub(super) fn remove_duplicate(
             || match (graph.constant(a), graph.constant(b)) {
                 (Some(x), Some(y)) => {
                     graph.shape(a) == graph.shape(b)
+                        && graph.grid(a) == graph.grid(b)
                         && (std::sync::Arc::ptr_eq(x, y) || (x.len() < 64 && x == y))
                 }
                 _ => false,
@@ -62,6 +72,7 @@ pub(super) fn remove_duplicate(
             let other = &graph.nodes[other];
             other.op == node.op
                 && other.clamp == node.clamp
+                && graph.grid(other.output) == graph.grid(node.output)
                 && other.inputs.len() == node.inputs.len()
                 && other
                     .inputs

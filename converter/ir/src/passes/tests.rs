@@ -1,5 +1,7 @@
 //! Every pass keeps what a graph computes, and each does what it is for.
 
+mod grids;
+
 use super::{Checking, Options, STAGES, optimize};
 use crate::random::{Random, random_graph};
 use crate::{

@@ -226,7 +226,10 @@ pub(super) fn into_weights(
     let (Op::Reshape { shape }, Some(old)) = (&reshape.op, graph.constant(weights)) else {
         return Ok(false);
     };
-    let Some((source, order)) = graph.transpose_before(links, reshape.inputs[0]) else {
+    let Some((source, order)) = graph
+        .transpose_before(links, reshape.inputs[0])
+        .filter(|(source, _)| graph.is_as_before(*source, x))
+    else {
         return Ok(false);
     };
     let Some(&columns) = graph.shape(x).last().filter(|&&columns| columns > 0) else {
@@ -245,8 +248,9 @@ pub(super) fn into_weights(
         return Ok(false);
     }
     let (moved, shape) = (permute_columns(old, first), shape.clone());
-    let (name, weights) = (node.name.clone(), graph.tensor(weights).clone());
-    let weights = graph.add_constant(weights.name, weights.shape, moved);
+    let (name, mut weights) = (node.name.clone(), graph.tensor(weights).clone());
+    weights.value = Some(moved.into());
+    let weights = graph.add(weights);
     let reshape = graph.stage(format!("{name}.flat"), Op::Reshape { shape }, &[source])?;
     let node = &mut graph.nodes[index];
     (node.inputs[0], node.inputs[1]) = (reshape.output, weights);
@@ -285,6 +289,7 @@ pub(super) fn softmax_axis(graph: &mut Graph, _: &Links, index: usize) -> Result
         },
         &[softmax.output],
     )?;
+    graph.share_grid(&softmax, node.output);
     softmax.name = node.name;
     graph.replace_node(index, vec![there, softmax, back]);
     Ok(true)
