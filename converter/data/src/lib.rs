@@ -1,14 +1,22 @@
 //! What users hand in: pictures, arrays, labelled folders, recipes.
 
 mod array;
+mod boxes;
 mod folder;
+mod labels;
+mod mask;
+mod names;
 mod picture;
 mod recipe;
 
 use std::path::PathBuf;
 
 pub use array::{Array, Values, read_npy, read_npz, write_npy};
+pub use boxes::{LabelledBox, read_boxes};
 pub use folder::{LabelledFolder, LabelledPicture, pictures_in};
+pub use labels::{LabelFiles, Transcribed, read_transcriptions};
+pub use mask::Mask;
+pub use names::read_class_names;
 pub use picture::Picture;
 pub use recipe::{
     CalibrationRecipe, CenterFaceRecipe, ClassifyRecipe, InputRecipe, Recipe, SourceRecipe,
@@ -49,6 +57,14 @@ pub enum DataError {
         /// Which.
         path: PathBuf,
         /// What is wrong, and what to write.
+        reason: String,
+    },
+    /// A file with labels is not what its kind holds.
+    #[error("{path}: {reason}", path = path.display())]
+    Labels {
+        /// Which.
+        path: PathBuf,
+        /// Line or key, what is wrong, and what is read.
         reason: String,
     },
     /// A folder holds no labelled pictures.

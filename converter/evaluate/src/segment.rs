@@ -44,10 +44,10 @@ impl SegmentTally {
             if let Some(count) = counts.predicted.get_mut(predicted) {
                 *count += 1;
             }
-            if label == predicted {
-                if let Some(count) = counts.both.get_mut(label) {
-                    *count += 1;
-                }
+            if label == predicted
+                && let Some(count) = counts.both.get_mut(label)
+            {
+                *count += 1;
             }
         }
         self.pictures.push(counts);
