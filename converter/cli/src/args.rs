@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Compares float and int8 layer by layer, worst first.
     Compare(CompareArgs),
-    /// Measures accuracy on labelled pictures, and agreement with another model.
+    /// Measures accuracy on labelled pictures, and agreement with another model, by the recipe's task.
     Evaluate(EvaluateArgs),
     /// Measures one inference on a board: per layer and in all.
     Bench(BenchArgs),
@@ -131,15 +131,19 @@ pub(crate) struct CompareArgs {
 pub(crate) struct EvaluateArgs {
     /// An .oce or .onnx file.
     pub(crate) model: PathBuf,
-    /// Pictures in one folder a class, or named by class index (0007_name.jpg).
+    /// Labelled pictures. Classes: one folder a class, or names by class index (0007_name.jpg). Boxes: images and boxes; masks: images and semantic;
+    /// text: transcriptions.txt.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Another model, whose strongest class is compared.
+    /// Another model, usually the float file, whose answers are compared.
     #[arg(long, value_name = "MODEL2")]
     pub(crate) against: Option<PathBuf>,
     /// What to do with pictures that calibration has seen: refuse, skip or allow.
     #[arg(long, value_name = "WHAT", default_value = "refuse", value_parser = ["refuse", "skip", "allow"])]
     pub(crate) calibrated: String,
+    /// Draws boxes or masks over each picture, into a folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) draw: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

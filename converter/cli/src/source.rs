@@ -246,6 +246,15 @@ fn task_of(recipe: &Recipe, outputs: &[String]) -> Result<Task> {
             offset: position(&task.offset)?,
             landmarks: position(&task.landmarks)?,
         },
+        // Decoded on a PC, by `ocellus evaluate`; to a device the outputs are arrays.
+        Some(
+            TaskRecipe::FastestDet(_)
+            | TaskRecipe::Ssd(_)
+            | TaskRecipe::Yolo(_)
+            | TaskRecipe::Segment(_)
+            | TaskRecipe::Binary(_)
+            | TaskRecipe::Ctc(_),
+        ) => Task::None,
     })
 }
 

@@ -19,8 +19,8 @@ pub use mask::Mask;
 pub use names::read_class_names;
 pub use picture::Picture;
 pub use recipe::{
-    CalibrationRecipe, CenterFaceRecipe, ClassifyRecipe, InputRecipe, Recipe, SourceRecipe,
-    TaskRecipe,
+    BinaryRecipe, BoxFormRecipe, CalibrationRecipe, CenterFaceRecipe, ClassifyRecipe, CtcRecipe,
+    GridRecipe, InputRecipe, Recipe, SegmentRecipe, SourceRecipe, SsdRecipe, TaskRecipe,
 };
 
 /// What is wrong with something that a user handed in. The text names the file, the reason and what to do.

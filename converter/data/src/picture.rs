@@ -149,6 +149,17 @@ impl Picture {
         self.fill([x1 - t, y0, x1, y1], colour);
     }
 
+    /// Mixes a colour into the pixels for which `colour` has one, half and half.
+    pub fn tint(&mut self, colour: impl Fn(u32, u32) -> Option<[u8; 3]>) {
+        let (width, height) = (self.width_px, self.height_px);
+        let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        for (pixel, (x, y)) in self.rgb.chunks_exact_mut(3).zip(places) {
+            for (value, mixed) in pixel.iter_mut().zip(colour(x, y).iter().flatten()) {
+                *value = value.midpoint(*mixed);
+            }
+        }
+    }
+
     fn fill(&mut self, [x0, y0, x1, y1]: [i64; 4], colour: [u8; 3]) {
         let (width, height) = (i64::from(self.width_px), i64::from(self.height_px));
         for y in y0.clamp(0, height)..y1.clamp(0, height) {
@@ -181,6 +192,18 @@ mod tests {
         assert_eq!(back.rgb, picture.rgb);
         assert_eq!(back.frame().rgb(4, 2), [255, 0, 0]);
         assert_eq!(back.frame().rgb(3, 2), [7, 7, 7]);
+    }
+
+    #[test]
+    fn a_tint_is_half_the_colour() {
+        let mut picture = Picture {
+            width_px: 2,
+            height_px: 1,
+            rgb: vec![100; 6],
+            sha256: [0; 32],
+        };
+        picture.tint(|x, _| (x == 1).then_some([200, 0, 100]));
+        assert_eq!(picture.rgb, [100, 100, 100, 150, 50, 100]);
     }
 
     #[test]

@@ -77,6 +77,34 @@ pub enum TaskRecipe {
     Classify(ClassifyRecipe),
     /// Face centres on a grid.
     CenterFace(CenterFaceRecipe),
+    /// FastestDet: one output with objectness, box and classes of each cell.
+    FastestDet(GridRecipe),
+    /// An SSD whose boxes the graph has decoded.
+    Ssd(SsdRecipe),
+    /// YOLOv8 and its kin: one output with boxes and classes.
+    Yolo(GridRecipe),
+    /// A class for each pixel.
+    Segment(SegmentRecipe),
+    /// Whether something is in the picture.
+    Binary(BinaryRecipe),
+    /// Text, by connectionist temporal classification.
+    Ctc(CtcRecipe),
+}
+
+impl TaskRecipe {
+    /// The word after `kind`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            TaskRecipe::Classify(_) => "classify",
+            TaskRecipe::CenterFace(_) => "centerface",
+            TaskRecipe::FastestDet(_) => "fastestdet",
+            TaskRecipe::Ssd(_) => "ssd",
+            TaskRecipe::Yolo(_) => "yolo",
+            TaskRecipe::Segment(_) => "segment",
+            TaskRecipe::Binary(_) => "binary",
+            TaskRecipe::Ctc(_) => "ctc",
+        }
+    }
 }
 
 /// Settings of a classifier.
@@ -116,6 +144,89 @@ pub struct CenterFaceRecipe {
     pub offset: String,
     /// Landmarks.
     pub landmarks: String,
+}
+
+/// Settings of a detector with one output.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GridRecipe {
+    /// Smallest score of a box that is kept.
+    pub score_threshold: f32,
+    /// Overlap above which the weaker of two boxes of a class falls.
+    pub nms_iou: f32,
+}
+
+/// Settings of an SSD. Outputs by their names in the model file.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SsdRecipe {
+    /// Smallest score of a box that is kept.
+    pub score_threshold: f32,
+    /// Overlap above which the weaker of two boxes of a class falls.
+    pub nms_iou: f32,
+    /// Scores, `[1, n, classes]`.
+    pub scores: String,
+    /// Boxes, `[1, n, 4]`.
+    pub boxes: String,
+    /// What the four numbers of a box are.
+    #[serde(default)]
+    pub form: BoxFormRecipe,
+    /// They are pixels of the input, not shares of it.
+    #[serde(default)]
+    pub pixels: bool,
+    /// The first score is that of no object.
+    #[serde(default)]
+    pub background: bool,
+}
+
+/// What the four numbers of a box are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BoxFormRecipe {
+    /// Left, top, right, bottom.
+    #[default]
+    Xyxy,
+    /// Top, left, bottom, right.
+    Yxyx,
+    /// Centre's column and row, width, height.
+    Cxcywh,
+}
+
+/// Settings of a segmenter: output 0 holds class numbers `[1, rows, columns]`, or scores with the classes on an axis of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SegmentRecipe {
+    /// The model's class for pixels that the data set labels with a class that the model does not know; without it they count for nothing.
+    pub other: Option<String>,
+    /// Classes of the data set whose pixels count for nothing.
+    pub ignore: Vec<String>,
+}
+
+/// Settings of a yes-or-no classifier: output 0 has an entry for yes and one for no.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BinaryRecipe {
+    /// The entry that means yes.
+    pub yes: usize,
+    /// The data set's class that must be in the picture for a yes.
+    pub class: String,
+    /// Boxes below this share of the picture do not count.
+    #[serde(default)]
+    pub min_area: f32,
+}
+
+/// Settings of a text recognizer: output 0 holds a score a character at each step.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CtcRecipe {
+    /// The class that stands for no character; the others follow in order.
+    #[serde(default)]
+    pub blank: usize,
+    /// Key of the model file's metadata with the characters, one a line; without it they are the recipe's labels.
+    pub characters_key: Option<String>,
+    /// A space follows the last of them.
+    #[serde(default)]
+    pub space: bool,
 }
 
 /// How activations get their scales.

@@ -112,6 +112,18 @@ pub fn bootstrap(pictures: usize, statistic: impl Fn(&[u32]) -> Option<f64>) -> 
     })
 }
 
+/// The ratio of two sums over pictures, `sum a / sum b`, by [`bootstrap`]; `None` where the second is 0.
+pub fn ratio(parts: &[(u64, u64)]) -> Option<Estimate> {
+    bootstrap(parts.len(), |weights| {
+        let sum = |of: fn(&(u64, u64)) -> u64| -> u64 {
+            let weighted = parts.iter().zip(weights);
+            weighted.map(|(p, &weight)| of(p) * u64::from(weight)).sum()
+        };
+        let (a, b) = (sum(|p| p.0), sum(|p| p.1));
+        (b > 0).then(|| a as f64 / b as f64)
+    })
+}
+
 /// A whole number below `n`, which is above 0: SplitMix64, then the high half of a product.
 fn below(state: &mut u64, n: usize) -> usize {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -186,6 +198,14 @@ mod tests {
         assert!((estimate.low - (4.5 - 0.563)).abs() < 0.06, "{estimate:?}");
         assert!((estimate.high - (4.5 + 0.563)).abs() < 0.06, "{estimate:?}");
         assert_eq!(bootstrap(values.len(), mean), Some(estimate));
+    }
+
+    #[test]
+    fn a_ratio_is_of_sums_not_of_pictures() {
+        let estimate = ratio(&[(1, 1), (0, 3)]).unwrap();
+        assert_eq!(estimate.value, 0.25);
+        assert_eq!((estimate.low, estimate.high), (0.0, 1.0));
+        assert_eq!(ratio(&[(0, 0)]), None);
     }
 
     #[test]

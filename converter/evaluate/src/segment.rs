@@ -53,6 +53,11 @@ impl SegmentTally {
         self.pictures.push(counts);
     }
 
+    /// Adds the pictures of another tally of as many classes.
+    pub fn append(&mut self, mut other: SegmentTally) {
+        self.pictures.append(&mut other.pictures);
+    }
+
     /// Pictures added.
     pub fn pictures(&self) -> usize {
         self.pictures.len()
@@ -104,7 +109,9 @@ mod tests {
     fn pixels_add_up_over_pictures() {
         let mut apart = SegmentTally::new(2);
         apart.add([(Some(0), 0), (Some(1), 0)].into_iter());
-        apart.add([(Some(1), 1)].into_iter());
+        let mut second = SegmentTally::new(2);
+        second.add([(Some(1), 1)].into_iter());
+        apart.append(second);
         let mut joined = SegmentTally::new(2);
         joined.add([(Some(0), 0), (Some(1), 0), (Some(1), 1), (Some(1), 1)].into_iter());
         assert_eq!(apart.miou(&[1, 2]), joined.miou(&[1]));

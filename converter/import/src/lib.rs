@@ -15,6 +15,6 @@ mod reference;
 mod values;
 
 pub use error::{ErrorKind, ImportError, Place};
-pub use model::{ImportOptions, Imported, import_onnx, import_onnx_bytes, input_names};
+pub use model::{ImportOptions, Imported, import_onnx, import_onnx_bytes, input_names, metadata};
 pub use operators::supported_operators;
 pub use reference::{ReferenceInput, ReferenceOutput, TractReference};

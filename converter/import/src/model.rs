@@ -166,11 +166,7 @@ fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outco
         graph: importer.graph,
         opset,
         producer,
-        metadata: model
-            .metadata_props
-            .iter()
-            .map(|entry| (entry.key.clone(), entry.value.clone()))
-            .collect(),
+        metadata: key_values(&model),
         source_sha256: Sha256::digest(bytes).into(),
         notes: importer.notes,
     })
@@ -304,6 +300,25 @@ pub fn input_names(path: &Path) -> Result<Vec<String>, ImportError> {
         .map_err(|refusal| refusal.in_file(&name))?;
     let graph = decoded.graph.unwrap_or_default();
     Ok(real_inputs(&graph).map(|info| info.name.clone()).collect())
+}
+
+/// The key and value pairs that a file holds about itself.
+///
+/// # Errors
+/// An [`ImportError`]: the file cannot be read or is no ONNX file.
+pub fn metadata(path: &Path) -> Result<Vec<(String, String)>, ImportError> {
+    let name = path.display().to_string();
+    let decoded = read(path)
+        .and_then(|bytes| decode(&bytes))
+        .map_err(|refusal| refusal.in_file(&name))?;
+    Ok(key_values(&decoded))
+}
+
+fn key_values(model: &ModelProto) -> Vec<(String, String)> {
+    let props = model.metadata_props.iter();
+    props
+        .map(|prop| (prop.key.clone(), prop.value.clone()))
+        .collect()
 }
 
 /// The model's inputs: those that are not stored tensors, which old files list as well.

@@ -169,7 +169,7 @@ fn evaluate() {
     ]);
     has(
         &value,
-        "model data samples skipped top1 top5 against agreement ap50? miou?",
+        "model data task samples skipped metric value value_interval top1 top5 against against_runtime against_value difference agreement agreement_interval agreement_same agreement_of ap50? miou?",
     );
     assert_eq!(
         (&value["samples"], &value["skipped"]),

@@ -10,4 +10,5 @@ mod conversion;
 mod json;
 mod onnx;
 mod planted;
+mod tasks;
 mod workspace;
