@@ -8,7 +8,10 @@
 
 mod attributes;
 mod constant;
+mod cut;
 mod error;
+mod fold;
+mod inline;
 mod model;
 mod operators;
 mod reference;

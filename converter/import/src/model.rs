@@ -13,8 +13,11 @@ use tract_onnx::pb::{
 };
 
 use crate::constant::{ElementType, element_count};
+use crate::cut::{advice, reads};
 use crate::error::{ImportError, Outcome, Place, Refusal, shown};
-use crate::operators::import_node;
+use crate::fold::fold;
+use crate::inline::inline;
+use crate::operators::{can_import, import_node};
 use crate::values::{Cx, Importer, Live, OnnxFile, Value};
 
 /// Choices that the file leaves open.
@@ -110,7 +113,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Outcome<ModelProto> {
 }
 
 fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outcome<Imported> {
-    let model = decode(bytes)?;
+    let mut model = decode(bytes)?;
+    inline(&mut model, MAX_NODES)?;
     let opset = model
         .opset_import
         .iter()
@@ -150,8 +154,19 @@ fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outco
         left_out: HashMap::new(),
     });
     inputs(&mut importer, file, options)?;
-    for index in order(file)? {
-        node(&mut importer, index, &file.node[index])?;
+    let steps = order(file)?;
+    for (step, &index) in steps.iter().enumerate() {
+        let here = &file.node[index];
+        if let Err(mut refusal) = node(&mut importer, index, here) {
+            if !can_import(here) || here.op_type == "NonZero" {
+                let values = &importer.file.values;
+                let live = |name: &str| matches!(values.get(name), Some(Value::Live(_)));
+                if let Some(advice) = advice(file, &steps, step, live) {
+                    refusal.reason = format!("{}; {advice}", refusal.reason);
+                }
+            }
+            return Err(refusal);
+        }
     }
     outputs(&mut importer, file)?;
     importer
@@ -426,10 +441,9 @@ fn order(file: &GraphProto) -> Outcome<Vec<usize>> {
         }
     }
     let read_by = |index: usize| {
-        file.node[index]
-            .input
-            .iter()
-            .filter_map(|name| writer.get(name.as_str()).copied())
+        reads(&file.node[index])
+            .into_iter()
+            .filter_map(|name| writer.get(name).copied())
     };
     let mut needed = vec![false; file.node.len()];
     let mut stack: Vec<usize> = file
@@ -484,7 +498,14 @@ fn node<'a>(
     node: &'a NodeProto,
 ) -> Outcome<()> {
     let before = importer.graph.tensors.len();
-    let outputs = run_node(importer, node).map_err(|refusal| refusal.at(place_of(index, node)))?;
+    let first = importer.graph.nodes.len();
+    let outputs = match constant_condition(importer, node) {
+        Some(condition) => branch(importer, node, condition),
+        None => run_node(importer, node),
+    };
+    let outputs = outputs
+        .and_then(|outputs| fold(importer, first, outputs))
+        .map_err(|refusal| refusal.at(place_of(index, node)))?;
     let unread = node.output.iter().skip(outputs.len());
     importer
         .file
@@ -503,6 +524,43 @@ fn node<'a>(
         importer.file.values.insert(name.clone(), value);
     }
     Ok(())
+}
+
+/// What decides an `If` whose condition does not depend on the model's inputs.
+fn constant_condition(importer: &mut Importer<OnnxFile<'_>>, node: &NodeProto) -> Option<bool> {
+    if node.op_type != "If" || !matches!(node.domain.as_str(), "" | "ai.onnx") {
+        return None;
+    }
+    match importer.file.lookup(node.input.first()?).ok()? {
+        Value::Constant(condition) => Some(condition.integer("the condition").ok()? != 0),
+        Value::Live(_) => None,
+    }
+}
+
+/// The branch that is taken, in place of the condition; it reads names from around it.
+fn branch<'a>(
+    importer: &mut Importer<OnnxFile<'a>>,
+    condition: &'a NodeProto,
+    taken: bool,
+) -> Outcome<Vec<Value>> {
+    let name = if taken { "then_branch" } else { "else_branch" };
+    let graph: &'a GraphProto = condition
+        .attribute
+        .iter()
+        .find(|attribute| attribute.name == name)
+        .and_then(|attribute| attribute.g.as_ref())
+        .ok_or_else(|| Refusal::malformed(format!("attribute `{name}` is missing")))?;
+    let file = &mut importer.file;
+    let stored = graph.initializer.iter();
+    file.initializers
+        .extend(stored.map(|tensor| (tensor.name.as_str(), tensor)));
+    for index in order(graph)? {
+        node(importer, index, &graph.node[index])?;
+    }
+    let outputs = graph.output.iter();
+    outputs
+        .map(|info| importer.file.lookup(&info.name))
+        .collect()
 }
 
 fn run_node<'a>(importer: &mut Importer<OnnxFile<'a>>, node: &'a NodeProto) -> Outcome<Vec<Value>> {

@@ -1,15 +1,23 @@
 //! The table of operators: one row each, with the function that imports it.
 
+mod activation;
 mod convolution;
+mod einsum;
 mod generators;
+mod interpolate;
 mod linear;
+mod logic;
 mod picture;
 mod pointwise;
 mod pool;
 mod quantization;
+mod reduce;
+mod repeat;
 mod resize;
 mod selection;
 mod shape;
+
+use tract_onnx::pb::NodeProto;
 
 use crate::error::{Outcome, Refusal, shown};
 use crate::values::{Cx, Value};
@@ -44,65 +52,113 @@ const CONSTANTS: &str = "constants only";
 
 #[rustfmt::skip]
 static TABLE: &[Operator] = &[
-    row("Abs", &[], pointwise::abs, ""),
+    row("Abs", &[], activation::abs, ""),
     row("Add", &[], pointwise::add, "broadcast"),
-    row("AveragePool", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "ceil_mode", "count_include_pad"], pool::average_pool, "1-D and 2-D; not `ceil_mode` with `count_include_pad` where the last window leaves the picture"),
+    row("And", &[], logic::and, ""),
+    row("Atan", &[], activation::atan, ""),
+    row("AveragePool", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "ceil_mode", "count_include_pad"], pool::average_pool, "1-D and 2-D"),
     row("BatchNormalization", &["epsilon", "momentum", "training_mode", "spatial"], linear::batch_normalization, "inference, constant statistics"),
     row("Cast", &["to", "saturate"], quantization::cast, "constants; uint8 and int8 inputs to float"),
-    row("Ceil", &[], pointwise::ceil, CONSTANTS),
+    row("Ceil", &[], activation::ceil, ""),
+    row("Celu", &["alpha"], activation::celu, ""),
     row("Clip", &["min", "max"], pointwise::clip, "constant limits"),
     row("Concat", &["axis"], selection::concat, ""),
     row("Constant", &["value", "value_float", "value_floats", "value_int", "value_ints"], generators::constant, "numbers"),
     row("ConstantOfShape", &["value"], generators::constant_of_shape, "constant shape"),
     row("Conv", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "group"], convolution::conv, "1-D and 2-D, constant weights"),
     row("ConvTranspose", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "group", "output_padding", "output_shape"], convolution::conv_transpose, "1-D and 2-D, constant weights"),
+    row("Cos", &[], activation::cos, ""),
+    row("CumSum", &["exclusive", "reverse"], logic::cum_sum, "constant axis"),
+    row("DepthToSpace", &["blocksize", "mode"], repeat::depth_to_space, ""),
     row("DequantizeLinear", &["axis", "block_size", "output_dtype"], quantization::dequantize_linear, "constants, one scale or one a channel"),
     row("Div", &[], pointwise::div, "broadcast"),
     row("Dropout", &["ratio", "seed", "is_test"], generators::dropout, "inference: hands its input on"),
-    row("Equal", &[], pointwise::equal, CONSTANTS),
-    row("Exp", &[], pointwise::exp, ""),
-    row("Expand", &[], shape::expand, "constants; computed tensors where nothing repeats"),
+    row("Einsum", &["equation"], einsum::einsum, "a transpose, or a product with one constant operand; no ellipsis"),
+    row("Elu", &["alpha"], activation::elu, ""),
+    row("Equal", &[], logic::equal, CONSTANTS),
+    row("Erf", &[], activation::erf, ""),
+    row("Exp", &[], activation::exp, ""),
+    row("Expand", &[], repeat::expand, "constant shape"),
+    row("EyeLike", &["dtype", "k"], logic::eye_like, ""),
     row("Flatten", &["axis"], shape::flatten, ""),
-    row("Floor", &[], pointwise::floor, CONSTANTS),
+    row("Floor", &[], activation::floor, ""),
     row("Gather", &["axis"], selection::gather, "constant indices"),
+    row("Gelu", &["approximate"], activation::gelu, ""),
     row("Gemm", &["alpha", "beta", "transA", "transB"], linear::gemm, "one operand constant"),
     row("GlobalAveragePool", &[], pool::global_average_pool, ""),
+    row("GlobalLpPool", &["p"], reduce::global_lp_pool, ""),
     row("GlobalMaxPool", &[], pool::global_max_pool, "1-D and 2-D"),
-    row("HardSigmoid", &["alpha", "beta"], pointwise::hard_sigmoid, ""),
-    row("HardSwish", &[], pointwise::hard_swish, ""),
+    row("Greater", &[], logic::greater, ""),
+    row("GreaterOrEqual", &[], logic::greater_or_equal, ""),
+    row("HardSigmoid", &["alpha", "beta"], activation::hard_sigmoid, ""),
+    row("HardSwish", &[], activation::hard_swish, ""),
     row("Identity", &[], generators::identity, ""),
-    row("LeakyRelu", &["alpha"], pointwise::leaky_relu, ""),
-    row("MatMul", &[], linear::mat_mul, "one operand a constant matrix or vector"),
+    row("LeakyRelu", &["alpha"], activation::leaky_relu, ""),
+    row("Less", &[], logic::less, ""),
+    row("LessOrEqual", &[], logic::less_or_equal, ""),
+    row("Log", &[], activation::log, ""),
+    row("LogSoftmax", &["axis"], reduce::log_softmax, "the flattening meaning before operator set 13 included"),
+    row("LpNormalization", &["axis", "p"], reduce::lp_normalization, ""),
+    row("LpPool", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "ceil_mode", "p"], pool::lp_pool, "1-D and 2-D"),
+    row("MatMul", &[], linear::mat_mul, "one operand constant"),
     row("Max", &[], pointwise::max, "broadcast"),
     row("MaxPool", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "ceil_mode", "storage_order"], pool::max_pool, "1-D and 2-D, without the indices"),
+    row("Mean", &[], pointwise::mean, "broadcast"),
     row("Min", &[], pointwise::min, "broadcast"),
+    row("Mish", &[], activation::mish, ""),
+    row("Mod", &["fmod"], logic::modulo, CONSTANTS),
     row("Mul", &[], pointwise::mul, "broadcast"),
-    row("Neg", &[], pointwise::neg, ""),
+    row("Neg", &[], activation::neg, ""),
+    row("NonZero", &[], logic::non_zero, CONSTANTS),
+    row("Not", &[], logic::not, ""),
+    row("OneHot", &["axis"], logic::one_hot, CONSTANTS),
+    row("Or", &[], logic::or, ""),
     row("PRelu", &[], pointwise::prelu, "constant slope"),
-    row("Pad", &["mode", "pads", "value"], selection::pad, "mode `constant`; negative padding cuts"),
+    row("Pad", &["mode", "pads", "value"], selection::pad, "constant padding; negative padding cuts"),
+    row("Pow", &[], activation::pow, "one constant exponent, or one constant base"),
     row("QuantizeLinear", &["axis", "block_size", "output_dtype", "saturate", "precision"], quantization::quantize_linear, "at an output of the model, to uint8 or int8 with one scale; constants"),
     row("Range", &[], generators::range, CONSTANTS),
-    row("ReduceMean", &["axes", "keepdims", "noop_with_empty_axes"], pool::reduce_mean, "constant axes"),
-    row("ReduceProd", &["axes", "keepdims", "noop_with_empty_axes"], shape::reduce_prod, "integer constants, over all axes"),
-    row("Relu", &[], pointwise::relu, ""),
+    row("Reciprocal", &[], activation::reciprocal, ""),
+    row("ReduceL1", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_l1, "constant axes"),
+    row("ReduceL2", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_l2, "constant axes"),
+    row("ReduceLogSum", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_log_sum, "constant axes"),
+    row("ReduceLogSumExp", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_log_sum_exp, "constant axes"),
+    row("ReduceMax", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_max, "constant axes"),
+    row("ReduceMean", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_mean, "constant axes"),
+    row("ReduceMin", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_min, "constant axes"),
+    row("ReduceProd", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_prod, CONSTANTS),
+    row("ReduceSum", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_sum, "constant axes"),
+    row("ReduceSumSquare", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_sum_square, "constant axes"),
+    row("Relu", &[], activation::relu, ""),
     row("Reshape", &["shape", "allowzero"], shape::reshape, "constant shape"),
-    row("Resize", &["mode", "coordinate_transformation_mode", "nearest_mode", "axes", "antialias", "keep_aspect_ratio_policy", "cubic_coeff_a", "exclude_outside", "extrapolation_value"], resize::resize, "rows and columns; `nearest` and `linear`; `half_pixel`, `pytorch_half_pixel`, `align_corners`, `asymmetric`"),
+    row("Resize", &["mode", "coordinate_transformation_mode", "nearest_mode", "axes", "antialias", "keep_aspect_ratio_policy", "cubic_coeff_a", "exclude_outside", "extrapolation_value"], resize::resize, "all modes; `antialias` as the operator set defines it; `align_corners` without fractions of a pixel"),
+    row("Round", &[], activation::round, ""),
+    row("Selu", &["alpha", "gamma"], activation::selu, ""),
     row("Shape", &["start", "end"], shape::shape_of, ""),
-    row("Sigmoid", &[], pointwise::sigmoid, ""),
+    row("Shrink", &["bias", "lambd"], activation::shrink, "`lambd` of 0 or more"),
+    row("Sigmoid", &[], activation::sigmoid, ""),
+    row("Sign", &[], activation::sign, ""),
+    row("Sin", &[], activation::sin, ""),
     row("Size", &[], shape::size, ""),
-    row("Slice", &["starts", "ends", "axes"], selection::slice, "constant bounds, positive steps"),
+    row("Slice", &["starts", "ends", "axes"], selection::slice, "constant bounds"),
     row("Softmax", &["axis"], pointwise::softmax, "the flattening meaning before operator set 13 included"),
+    row("Softplus", &[], activation::softplus, ""),
+    row("Softsign", &[], activation::softsign, ""),
+    row("SpaceToDepth", &["blocksize"], repeat::space_to_depth, ""),
     row("Split", &["axis", "split", "num_outputs"], selection::split, "constant sizes"),
-    row("Sqrt", &[], pointwise::sqrt, CONSTANTS),
+    row("Sqrt", &[], activation::sqrt, ""),
     row("Squeeze", &["axes"], shape::squeeze, "constant axes"),
     row("Sub", &[], pointwise::sub, "broadcast"),
     row("Sum", &[], pointwise::sum, "broadcast"),
-    row("Tanh", &[], pointwise::tanh, ""),
-    row("Tile", &[], shape::tile, CONSTANTS),
+    row("Tanh", &[], activation::tanh, ""),
+    row("ThresholdedRelu", &["alpha"], activation::thresholded_relu, ""),
+    row("Tile", &[], repeat::tile, "constant repeats"),
     row("Transpose", &["perm"], shape::transpose, ""),
+    row("Trilu", &["upper"], logic::trilu, "constant diagonal"),
     row("Unsqueeze", &["axes"], shape::unsqueeze, "constant axes"),
-    row("Upsample", &["mode", "scales"], resize::upsample, "rows and columns; `nearest` and `linear`"),
-    row("Where", &[], selection::where_constant, CONSTANTS),
+    row("Upsample", &["mode", "scales"], resize::upsample, ""),
+    row("Where", &[], selection::choose, ""),
+    row("Xor", &[], logic::xor, CONSTANTS),
 ];
 
 /// Operators whose result's shape, or whose very execution, depends on the data.
@@ -111,7 +167,6 @@ const DATA_DEPENDENT: &[&str] = &[
     "If",
     "Loop",
     "NonMaxSuppression",
-    "NonZero",
     "RoiAlign",
     "Scan",
     "TopK",
@@ -144,6 +199,20 @@ pub fn supported_operators() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
+/// True where the table has the operator, whatever its forms.
+pub(crate) fn can_import(node: &NodeProto) -> bool {
+    let name = node.op_type.as_str();
+    matches!(node.domain.as_str(), "" | "ai.onnx")
+        && !DATA_DEPENDENT.contains(&name)
+        && TABLE.iter().any(|operator| operator.name == name)
+}
+
+fn data_dependent() -> Refusal {
+    Refusal::unsupported(
+        "what it computes, or the shape of it, depends on the data, which is not supported",
+    )
+}
+
 /// Imports a node.
 pub(crate) fn import_node(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let name = cx.node.op_type.as_str();
@@ -159,13 +228,11 @@ pub(crate) fn import_node(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         )));
     }
     if DATA_DEPENDENT.contains(&name) {
-        return Err(Refusal::unsupported(
-            "what it computes, or the shape of it, depends on the data, which is not supported; cut the model before this node",
-        ));
+        return Err(data_dependent());
     }
     let Some(operator) = TABLE.iter().find(|operator| operator.name == name) else {
         return Err(Refusal::unsupported(
-            "this operator is not supported; replace it or cut the model before this node (docs/operators.md lists the supported ones)",
+            "this operator is not supported; replace it (docs/operators.md lists the supported ones)",
         ));
     };
     cx.attributes().only(operator.attributes)?;

@@ -98,6 +98,18 @@ impl<F> Importer<F> {
         }
     }
 
+    /// Counts elements of folded constants.
+    pub(crate) fn book(&mut self, elements: usize) -> Outcome<()> {
+        let total = self.folded_elements.saturating_add(elements);
+        if total > FOLD_BUDGET_ELEMENTS {
+            return Err(Refusal::unsupported(
+                "folding the model's constants takes more than 2^28 elements",
+            ));
+        }
+        self.folded_elements = total;
+        Ok(())
+    }
+
     /// `base`, or `base` with a number where it is taken.
     pub(crate) fn unique(&mut self, base: &str) -> String {
         let mut name = base.to_owned();
@@ -180,13 +192,7 @@ impl<F: Format> Context<'_, F> {
 
     /// Books a folded constant and hands it out.
     pub(crate) fn folded(&mut self, constant: Constant) -> Outcome<Value> {
-        let total = self.importer.folded_elements.saturating_add(constant.len());
-        if total > FOLD_BUDGET_ELEMENTS {
-            return Err(Refusal::unsupported(
-                "folding the model's constants takes more than 2^28 elements",
-            ));
-        }
-        self.importer.folded_elements = total;
+        self.importer.book(constant.len())?;
         Ok(Value::Constant(constant))
     }
 

@@ -1,9 +1,10 @@
 //! Gemm, MatMul and BatchNormalization.
 
-use ocellus_ir::{BinaryOp, Op, TensorId};
+use ocellus_ir::{BinaryOp, Op, TensorId, broadcast};
 
 use crate::constant::Constant;
 use crate::error::{Outcome, Refusal};
+use crate::operators::einsum::by_stack;
 use crate::operators::pointwise::affine;
 use crate::values::{Cx, Value};
 
@@ -69,8 +70,33 @@ const TWO_LIVE: &str = "both operands are computed from the model's input; only 
 
 pub(super) fn mat_mul(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
-    let y = match (&a, &b) {
-        (Value::Live(_), Value::Live(_)) => return Err(Refusal::unsupported(TWO_LIVE)),
+    Ok(vec![product(cx, &a, &b)?])
+}
+
+/// The leading axes of a constant operand hold more than one matrix.
+fn is_stack(constant: &Constant) -> bool {
+    let matrices = constant.shape.len().saturating_sub(2);
+    constant.shape[..matrices].iter().any(|&size| size != 1)
+}
+
+/// The product of two values as numpy's `matmul` has it.
+pub(super) fn product(cx: &mut Cx<'_, '_>, a: &Value, b: &Value) -> Outcome<Value> {
+    match (a, b) {
+        (Value::Live(_), Value::Live(_)) => Err(Refusal::unsupported(TWO_LIVE)),
+        (Value::Live(_), Value::Constant(stack)) if is_stack(stack) => {
+            product_with_stack(cx, a, stack)
+        }
+        (Value::Constant(stack), Value::Live(_)) if is_stack(stack) => {
+            // A B = (B^T A^T)^T, matrix by matrix.
+            if cx.shape_of(b).len() < 2 {
+                return Err(Refusal::unsupported(
+                    "a stack of constant matrices by a vector is not supported",
+                ));
+            }
+            let (left, right) = (swap_last(cx, b)?, swap_last(cx, a)?);
+            let y = product(cx, &left, &right)?;
+            swap_last(cx, &y)
+        }
         (_, Value::Constant(right)) => {
             let vector = right.shape.len() == 1;
             let right = if vector {
@@ -79,17 +105,17 @@ pub(super) fn mat_mul(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
                 right.clone()
             };
             let ([k, n], values) = matrix(&right)?;
-            let y = fully_connected(cx, &a, [n, k], transposed([k, n], &values), None)?;
+            let y = fully_connected(cx, a, [n, k], transposed([k, n], &values), None)?;
             let mut shape = cx.shape_of(&y);
             if vector {
                 shape.pop();
             } else {
                 // numpy keeps the longer list of leading axes.
-                while shape.len() < right.shape.len() && cx.shape_of(&a).len() > 1 {
+                while shape.len() < right.shape.len() && cx.shape_of(a).len() > 1 {
                     shape.insert(0, 1);
                 }
             }
-            cx.reshape(&y, shape)?
+            cx.reshape(&y, shape)
         }
         (Value::Constant(left), Value::Live(_)) => {
             // W x = (x^T W^T)^T, and W is [oc, k] already.
@@ -100,12 +126,8 @@ pub(super) fn mat_mul(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
                 left.clone()
             };
             let (size, values) = matrix(&left)?;
-            let column = cx.shape_of(&b).len() == 1;
-            let x = if column {
-                b.clone()
-            } else {
-                swap_last(cx, &b)?
-            };
+            let column = cx.shape_of(b).len() == 1;
+            let x = if column { b.clone() } else { swap_last(cx, b)? };
             let y = fully_connected(cx, &x, size, values, None)?;
             let y = if column { y } else { swap_last(cx, &y)? };
             let mut shape = cx.shape_of(&y);
@@ -116,10 +138,33 @@ pub(super) fn mat_mul(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             while !rows_dropped && shape.len() < left.shape.len() - usize::from(column) {
                 shape.insert(0, 1);
             }
-            cx.reshape(&y, shape)?
+            cx.reshape(&y, shape)
         }
+    }
+}
+
+/// A stack of constant matrices, one for each matrix of `x`.
+fn product_with_stack(cx: &mut Cx<'_, '_>, x: &Value, stack: &Constant) -> Outcome<Value> {
+    let shape = cx.shape_of(x);
+    let [.., rows, inner] = shape[..] else {
+        return Err(Refusal::unsupported(
+            "a vector by a stack of constant matrices is not supported",
+        ));
     };
-    Ok(vec![y])
+    let [ref lead_b @ .., k, columns] = stack.shape[..] else {
+        return Err(Refusal::malformed("the constant operand is no matrix"));
+    };
+    let lead = broadcast("matmul", &shape[..shape.len() - 2], lead_b)
+        .map_err(|error| Refusal::malformed(error.to_string()))?;
+    let n = lead.iter().product();
+    let with = |rest: [usize; 2]| lead.iter().copied().chain(rest).collect::<Vec<usize>>();
+    let x = cx.broadcast(x, &with([rows, inner]))?;
+    let x = cx.reshape(&x, vec![n, rows, inner])?;
+    let stack = stack
+        .broadcast_to(&with([k, columns]))?
+        .with_shape(vec![n, k, columns])?;
+    let y = by_stack(cx, &x, &stack)?;
+    cx.reshape(&y, with([rows, columns]))
 }
 
 pub(super) fn gemm(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {

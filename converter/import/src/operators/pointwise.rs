@@ -1,9 +1,9 @@
-//! Operators on single values: arithmetic with broadcast, activations, Softmax.
+//! Arithmetic with broadcast, limits, PRelu and Softmax.
 
 use ocellus_ir::{BinaryOp, Op, UnaryOp};
 
 use crate::attributes::axis;
-use crate::constant::{Constant, Data, ElementType};
+use crate::constant::{Constant, Data};
 use crate::error::{Outcome, Refusal};
 use crate::values::{Cx, Value};
 
@@ -168,123 +168,22 @@ pub(super) fn sum(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     variadic(cx, BinaryOp::Add)
 }
 
+/// The sum by the count.
+pub(super) fn mean(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let total = variadic(cx, BinaryOp::Add)?;
+    let factor = 1.0 / cx.inputs.len().max(1) as f32;
+    match &total[..] {
+        [total] => Ok(vec![affine(cx, total, factor, 0.0)?]),
+        _ => Ok(total),
+    }
+}
+
 pub(super) fn min(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     variadic(cx, BinaryOp::Minimum)
 }
 
 pub(super) fn max(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     variadic(cx, BinaryOp::Maximum)
-}
-
-/// A function that the graph has; constants of real numbers go through it at run time of the graph's own folding.
-fn unary(cx: &mut Cx<'_, '_>, op: UnaryOp) -> Outcome<Vec<Value>> {
-    let x = cx.input(0)?;
-    Ok(vec![cx.emit_real(Op::Unary(op), &x)?])
-}
-
-pub(super) fn relu(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    unary(
-        cx,
-        UnaryOp::Clip {
-            min: 0.0,
-            max: f32::INFINITY,
-        },
-    )
-}
-
-pub(super) fn leaky_relu(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    let slope = cx.attributes().float("alpha")?.unwrap_or(0.01);
-    unary(cx, UnaryOp::LeakyRelu { slope })
-}
-
-pub(super) fn sigmoid(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    unary(cx, UnaryOp::Sigmoid)
-}
-
-pub(super) fn hard_sigmoid(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    let alpha = cx.attributes().float("alpha")?.unwrap_or(0.2);
-    let beta = cx.attributes().float("beta")?.unwrap_or(0.5);
-    unary(cx, UnaryOp::HardSigmoid { alpha, beta })
-}
-
-pub(super) fn hard_swish(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    unary(cx, UnaryOp::HardSwish)
-}
-
-pub(super) fn tanh(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    unary(cx, UnaryOp::Tanh)
-}
-
-/// A function that also folds on constants.
-fn folding(
-    cx: &mut Cx<'_, '_>,
-    op: UnaryOp,
-    real: fn(f32) -> f32,
-    int: fn(i64) -> Option<i64>,
-) -> Outcome<Vec<Value>> {
-    match cx.input(0)? {
-        Value::Constant(x) => fold_one(cx, &x, real, int),
-        Value::Live(_) => unary(cx, op),
-    }
-}
-
-fn fold_one(
-    cx: &mut Cx<'_, '_>,
-    x: &Constant,
-    real: fn(f32) -> f32,
-    int: fn(i64) -> Option<i64>,
-) -> Outcome<Vec<Value>> {
-    let folded = match &x.data {
-        Data::Real(values) => {
-            let values: Vec<f32> = values.iter().map(|&v| real(v)).collect();
-            if values.iter().any(|v| v.is_nan()) {
-                return Err(Refusal::malformed("computing with its constant gives NaN"));
-            }
-            Constant::real(x.shape.clone(), values)
-        }
-        Data::Int(values) => {
-            let values: Option<Vec<i64>> = values.iter().map(|&v| int(v)).collect();
-            let values = values.ok_or_else(|| {
-                Refusal::malformed("computing with its integer constant overflows")
-            })?;
-            Constant::int(x.ty, x.shape.clone(), values)
-        }
-    };
-    Ok(vec![cx.folded(folded)?])
-}
-
-pub(super) fn exp(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    folding(cx, UnaryOp::Exp, f32::exp, |_| None)
-}
-
-pub(super) fn abs(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    folding(cx, UnaryOp::Abs, f32::abs, i64::checked_abs)
-}
-
-pub(super) fn neg(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    folding(cx, UnaryOp::Neg, |v| -v, i64::checked_neg)
-}
-
-/// A function that only shape arithmetic and prepared constants need.
-fn constants_only(
-    cx: &mut Cx<'_, '_>,
-    real: fn(f32) -> f32,
-    int: fn(i64) -> Option<i64>,
-) -> Outcome<Vec<Value>> {
-    let x = cx.constant(0, "its input")?;
-    fold_one(cx, &x, real, int)
-}
-
-pub(super) fn floor(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    constants_only(cx, f32::floor, Some)
-}
-
-pub(super) fn ceil(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    constants_only(cx, f32::ceil, Some)
-}
-
-pub(super) fn sqrt(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    constants_only(cx, f32::sqrt, |_| None)
 }
 
 pub(super) fn clip(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
@@ -406,27 +305,4 @@ pub(super) fn softmax(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let flat = cx.reshape(&x, vec![rows, row])?;
     let y = cx.emit_real(Op::Softmax { axis: 1 }, &flat)?;
     Ok(vec![cx.reshape(&y, shape)?])
-}
-
-/// Compares two constants.
-pub(super) fn equal(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    let (a, b) = (
-        cx.constant(0, "its first operand")?,
-        cx.constant(1, "its second operand")?,
-    );
-    let compared = fold_pair(
-        &a,
-        &b,
-        |x, y| f32::from(u8::from(x == y)),
-        |x, y| Some(i64::from(x == y)),
-    )?;
-    let values: Vec<i64> = match &compared.data {
-        Data::Real(values) => values.iter().map(|&v| i64::from(v != 0.0)).collect(),
-        Data::Int(values) => values.to_vec(),
-    };
-    Ok(vec![cx.folded(Constant::int(
-        ElementType::Bool,
-        compared.shape,
-        values,
-    ))?])
 }

@@ -2,9 +2,10 @@
 
 use ocellus_ir::{Op, Window};
 
-use crate::attributes::axis;
 use crate::error::{Outcome, Refusal};
 use crate::operators::picture::{Picture, WindowAttributes};
+use crate::operators::pointwise::affine;
+use crate::operators::reduce::{powers, root};
 use crate::values::{Cx, Value};
 
 fn window_of(cx: &Cx<'_, '_>, picture: &Picture) -> Outcome<WindowAttributes> {
@@ -51,22 +52,36 @@ pub(super) fn average_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
     let picture = cx.picture(&x)?;
     let mut window = window_of(cx, &picture)?;
-    let count_include_pad = cx.attributes().flag("count_include_pad", false)?;
-    if cx.attributes().flag("ceil_mode", false)?
-        && window.resolve_ceil(&picture.size[2 - picture.dims..])
-        && count_include_pad
-    {
-        return Err(Refusal::unsupported(
-            "`ceil_mode` with `count_include_pad` and a last window that leaves the picture is not supported; \
-             runtimes disagree about its divisor. Pad the input explicitly",
-        ));
+    let mut count_include_pad = cx.attributes().flag("count_include_pad", false)?;
+    let mut id = picture.id;
+    if cx.attributes().flag("ceil_mode", false)? {
+        let stated = window.window();
+        let added = window.resolve_ceil(&picture.size[2 - picture.dims..]);
+        if added && count_include_pad {
+            // What is stated counts as zeros; what rounding up adds does not count.
+            let [top, left] = stated.pad_before;
+            let [bottom, right] = stated.pad_after;
+            let name = format!("{}/padded", cx.name);
+            let frame = Op::Pad {
+                before: vec![0, top, left, 0],
+                after: vec![0, bottom, right, 0],
+                value: 0.0,
+            };
+            id = cx.emit_as(&name, frame, &[id])?;
+            for axis in 0..picture.dims {
+                let offset = 2 - picture.dims + axis;
+                let (_, after) = window.pads(axis);
+                window.set_pads(axis, 0, after - stated.pad_after[offset]);
+            }
+            count_include_pad = false;
+        }
     }
     let op = Op::AveragePool2d {
         kernel: window.kernel(),
         window: window.window(),
         count_include_pad,
     };
-    let y = cx.emit(op, &[picture.id])?;
+    let y = cx.emit(op, &[id])?;
     Ok(vec![cx.file_layout(y, picture.dims)?])
 }
 
@@ -87,6 +102,30 @@ pub(super) fn global_average_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     )?])
 }
 
+/// `(sum of |x|^p)^(1/p)` over each window.
+pub(super) fn lp_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let x = cx.input(0)?;
+    let p = cx.attributes().int("p")?.unwrap_or(2);
+    let powers = powers(cx, &x, p)?;
+    let picture = cx.picture(&powers)?;
+    let mut window = window_of(cx, &picture)?;
+    if cx.attributes().flag("ceil_mode", false)? {
+        window.resolve_ceil(&picture.size[2 - picture.dims..]);
+    }
+    // The mean over all of the window, padding too, times its size: the sum.
+    let kernel = window.kernel();
+    let op = Op::AveragePool2d {
+        kernel,
+        window: window.window(),
+        count_include_pad: true,
+    };
+    let mean = cx.emit(op, &[picture.id])?;
+    let mean = cx.file_layout(mean, picture.dims)?;
+    let taps = kernel[0] * kernel[1];
+    let total = affine(cx, &mean, taps as f32, 0.0)?;
+    Ok(vec![root(cx, &total, p)?])
+}
+
 pub(super) fn global_max_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
     let picture = cx.picture(&x)?;
@@ -98,31 +137,4 @@ pub(super) fn global_max_pool(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         &[picture.id],
     )?;
     Ok(vec![cx.file_layout(y, picture.dims)?])
-}
-
-pub(super) fn reduce_mean(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    let x = cx.input(0)?;
-    let rank = cx.shape_of(&x).len();
-    let keep_dims = cx.attributes().flag("keepdims", true)?;
-    let stated = match cx.optional_constant(1, "the list of axes")? {
-        Some(list) => Some(list.ints("the list of axes")?.to_vec()),
-        None => cx.attributes().ints("axes")?.map(<[i64]>::to_vec),
-    };
-    let mut axes: Vec<usize> = stated
-        .unwrap_or_default()
-        .into_iter()
-        .map(|a| axis(a, rank))
-        .collect::<Outcome<_>>()?;
-    if axes.is_empty() {
-        if cx.attributes().flag("noop_with_empty_axes", false)? {
-            return Ok(vec![x]);
-        }
-        axes = (0..rank).collect();
-    }
-    axes.sort_unstable();
-    axes.dedup();
-    if axes.is_empty() {
-        return Ok(vec![x]);
-    }
-    Ok(vec![cx.emit_real(Op::Mean { axes, keep_dims }, &x)?])
 }

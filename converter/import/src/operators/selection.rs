@@ -1,6 +1,6 @@
 //! Operators that join, cut, frame and pick.
 
-use ocellus_ir::Op;
+use ocellus_ir::{BinaryOp, Op};
 
 use crate::attributes::axis;
 use crate::constant::{Constant, Data, ElementType, element_count, strides};
@@ -192,15 +192,18 @@ pub(super) fn slice(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let mut begin = vec![0; shape.len()];
     let mut size = shape.clone();
     let mut step = vec![1; shape.len()];
+    let mut backwards = Vec::new();
     for i in 0..starts.len() {
         let axis = axis(axes[i], shape.len())?;
         let stride = steps[i];
-        if stride <= 0 {
-            return Err(Refusal::unsupported(format!(
-                "the step {stride} is not positive; only cutting forwards is supported"
-            )));
-        }
         let len = i64::try_from(shape[axis]).unwrap_or(i64::MAX);
+        if stride == 0 {
+            return Err(Refusal::malformed("a step is 0"));
+        }
+        if stride < 0 {
+            backwards.push((axis, descending(len, starts[i], ends[i], stride)));
+            continue;
+        }
         let resolve = |value: i64| {
             (if value < 0 {
                 value.saturating_add(len)
@@ -220,7 +223,32 @@ pub(super) fn slice(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         size[axis] = number(count);
         step[axis] = if count > 1 { number(stride) } else { 1 };
     }
-    Ok(vec![cx.slice(&x, begin, size, step)?])
+    let mut y = cx.slice(&x, begin, size, step)?;
+    for (axis, indices) in backwards {
+        y = cx.gather(&y, axis, indices)?;
+    }
+    Ok(vec![y])
+}
+
+/// The indices of an axis that a slice with a negative step takes.
+fn descending(len: i64, start: i64, end: i64, step: i64) -> Vec<usize> {
+    let from_front = |value: i64| {
+        if value < 0 {
+            value.saturating_add(len)
+        } else {
+            value
+        }
+    };
+    let (mut at, stop) = (
+        from_front(start).clamp(-1, len - 1),
+        from_front(end).clamp(-1, len - 1),
+    );
+    let mut indices = Vec::new();
+    while at > stop {
+        indices.extend(usize::try_from(at));
+        at = at.saturating_add(step);
+    }
+    indices
 }
 
 pub(super) fn pad(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
@@ -228,9 +256,9 @@ pub(super) fn pad(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let shape = cx.shape_of(&x);
     let rank = shape.len();
     let mode = cx.attributes().text("mode")?.unwrap_or("constant");
-    if mode != "constant" {
-        return Err(Refusal::unsupported(format!(
-            "mode `{mode}` is not supported; use `constant`"
+    if !["constant", "reflect", "edge", "wrap"].contains(&mode) {
+        return Err(Refusal::malformed(format!(
+            "attribute `mode` holds `{mode}`"
         )));
     }
     let pads = match cx.optional_constant(1, "the padding")? {
@@ -291,7 +319,15 @@ pub(super) fn pad(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             begin[axis] = cut;
         }
     }
-    let x = cx.slice(&x, begin, kept, vec![1; rank])?;
+    let mut x = cx.slice(&x, begin, kept, vec![1; rank])?;
+    if mode != "constant" {
+        for axis in (0..rank).filter(|&axis| before[axis] + after[axis] > 0) {
+            let size = cx.shape_of(&x)[axis];
+            let indices = frame_indices(mode, size, before[axis], after[axis])?;
+            x = cx.gather(&x, axis, indices)?;
+        }
+        return Ok(vec![x]);
+    }
     if before.iter().chain(&after).all(|&pad| pad == 0) {
         return Ok(vec![x]);
     }
@@ -319,6 +355,26 @@ pub(super) fn pad(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         },
         &x,
     )?])
+}
+
+/// Which values of an axis stand in the frame and between, for the modes that copy.
+fn frame_indices(mode: &str, size: usize, before: usize, after: usize) -> Outcome<Vec<usize>> {
+    if size == 0 {
+        return Err(Refusal::malformed("an empty axis has nothing to copy"));
+    }
+    let total = element_count(&[before + size + after])?;
+    // Far enough in front, so that everything stays positive.
+    let pick = |i: usize| match mode {
+        "edge" => i.saturating_sub(before).min(size - 1),
+        "wrap" => (i + size - before % size) % size,
+        _ if size == 1 => 0,
+        _ => {
+            let period = 2 * (size - 1);
+            let at = (i + period - before % period) % period;
+            at.min(period - at)
+        }
+    };
+    Ok((0..total).map(pick).collect())
 }
 
 /// Pads a list of integers, as exporters do when they compute the padding of another Pad.
@@ -370,13 +426,88 @@ pub(super) fn gather(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     Ok(vec![cx.reshape(&taken, out)?])
 }
 
+/// Chooses by a constant condition.
+pub(super) fn choose(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let (a, b) = (cx.input(1)?, cx.input(2)?);
+    let condition = match cx.input(0)? {
+        Value::Constant(condition) => condition,
+        flags => return Ok(vec![choose_computed(cx, &flags, &a, &b)?]),
+    };
+    let common = |x: &[usize], y: &[usize]| {
+        ocellus_ir::broadcast("where", x, y).map_err(|error| Refusal::malformed(error.to_string()))
+    };
+    let shape = common(&condition.shape, &cx.shape_of(&a))?;
+    let shape = common(&shape, &cx.shape_of(&b))?;
+    let flags = condition.ints("the condition")?.clone();
+    if let (Value::Constant(a), Value::Constant(b)) = (&a, &b) {
+        let chosen = choose_constant(&condition, a, b, shape)?;
+        return Ok(vec![cx.folded(chosen)?]);
+    }
+    let all = |wanted: bool| flags.iter().all(|&flag| (flag != 0) == wanted);
+    match (all(true), all(false)) {
+        (true, _) => return Ok(vec![cx.broadcast(&a, &shape)?]),
+        (_, true) => return Ok(vec![cx.broadcast(&b, &shape)?]),
+        _ => {}
+    }
+    // One side is kept where the mask is 1, and is 0 elsewhere; the sum of both sides is exact, as one of them always is 0.
+    let mut sides = Vec::with_capacity(2);
+    for (value, wanted) in [(&a, true), (&b, false)] {
+        sides.push(match value {
+            Value::Live(_) => {
+                let ones = flags.iter().map(|&flag| (flag != 0) == wanted);
+                let mask: Vec<f32> = ones.map(|one| f32::from(u8::from(one))).collect();
+                cx.masked(value, condition.shape.clone(), mask)?
+            }
+            Value::Constant(constant) => {
+                let zero = Constant::real(vec![], vec![0.0]);
+                let common = common(&condition.shape, &constant.shape)?;
+                let chosen = match wanted {
+                    true => choose_constant(&condition, constant, &zero, common)?,
+                    false => choose_constant(&condition, &zero, constant, common)?,
+                };
+                cx.folded(chosen)?
+            }
+        });
+    }
+    let operands = [cx.real(&sides[0])?, cx.real(&sides[1])?];
+    let y = cx.emit(Op::Binary(BinaryOp::Add), &operands)?;
+    Ok(vec![cx.live(y)])
+}
+
+/// `b + condition * (a - b)`, with a condition of zeros and ones.
+fn choose_computed(cx: &mut Cx<'_, '_>, flags: &Value, a: &Value, b: &Value) -> Outcome<Value> {
+    let flags = cx.flag_reals(flags)?;
+    let (flags, a, b) = (cx.real(&flags)?, cx.real(a)?, cx.real(b)?);
+    let name = format!("{}/choice", cx.name);
+    let difference = cx.emit_as(&name, Op::Binary(BinaryOp::Sub), &[a, b])?;
+    let chosen = cx.emit_as(&name, Op::Binary(BinaryOp::Mul), &[flags, difference])?;
+    let y = cx.emit(Op::Binary(BinaryOp::Add), &[b, chosen])?;
+    Ok(cx.live(y))
+}
+
+impl Cx<'_, '_> {
+    /// A value by a constant mask of ones and zeros.
+    pub(crate) fn masked(
+        &mut self,
+        x: &Value,
+        shape: Vec<usize>,
+        mask: Vec<f32>,
+    ) -> Outcome<Value> {
+        let mask = self.weights(shape, mask)?;
+        let x = self.real(x)?;
+        let name = format!("{}/masked", self.name);
+        let y = self.emit_as(&name, Op::Binary(BinaryOp::Mul), &[x, mask])?;
+        Ok(self.live(y))
+    }
+}
+
 /// Chooses between two constants.
-pub(super) fn where_constant(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    let condition = cx.constant(0, "the condition")?;
-    let (a, b) = (
-        cx.constant(1, "the first choice")?,
-        cx.constant(2, "the second choice")?,
-    );
+fn choose_constant(
+    condition: &Constant,
+    a: &Constant,
+    b: &Constant,
+    shape: Vec<usize>,
+) -> Outcome<Constant> {
     if a.ty != b.ty {
         return Err(Refusal::malformed(format!(
             "its choices are {} and {}",
@@ -384,10 +515,6 @@ pub(super) fn where_constant(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             b.ty.name()
         )));
     }
-    let common = |x: &[usize], y: &[usize]| {
-        ocellus_ir::broadcast("where", x, y).map_err(|error| Refusal::malformed(error.to_string()))
-    };
-    let shape = common(&common(&condition.shape, &a.shape)?, &b.shape)?;
     let condition = condition.broadcast_to(&shape)?;
     // One list of both choices, then one pick.
     let pair = join(
@@ -404,7 +531,7 @@ pub(super) fn where_constant(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         from[0] = usize::from(flags[index] == 0);
         from[1..].copy_from_slice(at);
     })?;
-    Ok(vec![cx.folded(chosen)?])
+    Ok(chosen)
 }
 
 impl Constant {

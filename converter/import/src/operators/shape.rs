@@ -175,31 +175,6 @@ pub(super) fn size(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     ))])
 }
 
-pub(super) fn reduce_prod(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    let x = cx.constant(0, "its input")?;
-    let values = x.ints("its input")?;
-    let whole = list(cx, "axes", 1)?.is_none_or(|axes| axes.is_empty() || x.shape.len() == 1);
-    if !whole {
-        return Err(Refusal::unsupported(
-            "only the product of all values is supported",
-        ));
-    }
-    let product = values
-        .iter()
-        .try_fold(1i64, |n, &v| n.checked_mul(v))
-        .ok_or_else(|| Refusal::malformed("the product overflows"))?;
-    let shape = if cx.attributes().flag("keepdims", true)? {
-        vec![1; x.shape.len()]
-    } else {
-        vec![]
-    };
-    Ok(vec![cx.folded(Constant::int(
-        x.ty,
-        shape,
-        vec![product],
-    ))?])
-}
-
 /// Sizes of a shape given as a constant.
 pub(super) fn target_shape(constant: &Constant) -> Outcome<Vec<usize>> {
     let sizes = constant.ints("the shape")?;
@@ -215,57 +190,4 @@ pub(super) fn target_shape(constant: &Constant) -> Outcome<Vec<usize>> {
             usize::try_from(size).map_err(|_| Refusal::malformed(format!("the shape holds {size}")))
         })
         .collect()
-}
-
-pub(super) fn expand(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    let x = cx.input(0)?;
-    let wanted = target_shape(&cx.constant(1, "the shape")?)?;
-    let own = cx.shape_of(&x);
-    let shape = ocellus_ir::broadcast("expand", &own, &wanted)
-        .map_err(|e| Refusal::malformed(e.to_string()))?;
-    match &x {
-        Value::Constant(constant) => {
-            let expanded = constant.broadcast_to(&shape)?;
-            Ok(vec![cx.folded(expanded)?])
-        }
-        Value::Live(_) if shape.iter().product::<usize>() == own.iter().product::<usize>() => {
-            Ok(vec![cx.reshape(&x, shape)?])
-        }
-        Value::Live(_) => Err(Refusal::unsupported(format!(
-            "repeating a computed tensor of shape {own:?} to {shape:?} is not supported"
-        ))),
-    }
-}
-
-pub(super) fn tile(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    let x = cx.input(0)?;
-    let own = cx.shape_of(&x);
-    let repeats = target_shape(&cx.constant(1, "the repeats")?)?;
-    if repeats.len() != own.len() {
-        return Err(Refusal::malformed(format!(
-            "{} repeats for shape {own:?}",
-            repeats.len()
-        )));
-    }
-    match &x {
-        _ if repeats.iter().all(|&n| n == 1) => Ok(vec![x]),
-        Value::Constant(constant) => {
-            let shape: Option<Vec<usize>> = own
-                .iter()
-                .zip(&repeats)
-                .map(|(&size, &n)| size.checked_mul(n))
-                .collect();
-            let shape = shape
-                .ok_or_else(|| Refusal::malformed(format!("{repeats:?} repeats are too many")))?;
-            let tiled = constant.pick(shape, |at, from| {
-                for (axis, index) in from.iter_mut().enumerate() {
-                    *index = at[axis] % own[axis].max(1);
-                }
-            })?;
-            Ok(vec![cx.folded(tiled)?])
-        }
-        Value::Live(_) => Err(Refusal::unsupported(
-            "repeating a computed tensor is not supported",
-        )),
-    }
 }

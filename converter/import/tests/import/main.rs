@@ -1,5 +1,6 @@
 //! The importer against tract, against values worked out by hand, against real files, and against damage.
 
+mod breadth;
 mod damage;
 mod documentation;
 mod errors;

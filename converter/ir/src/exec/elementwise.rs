@@ -33,7 +33,7 @@ impl UnaryOp {
             UnaryOp::Exp => x.exp(),
             UnaryOp::Log => x.ln(),
             UnaryOp::Sqrt => x.sqrt(),
-            UnaryOp::Pow { exponent } if exponent == 2.0 => x * x,
+            UnaryOp::Pow { exponent: 2.0 } => x * x,
             UnaryOp::Pow { exponent } => x.powf(exponent),
             UnaryOp::Erf
             | UnaryOp::Softplus
