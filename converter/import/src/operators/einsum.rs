@@ -138,7 +138,7 @@ fn contract(
     let arranged = |cx: &mut Cx<'_, '_>, x: &Value, letters: &[char], wanted: [&[char]; 3]| {
         let order = positions(letters, &wanted.concat());
         let moved = cx.transpose(x, &order)?;
-        cx.reshape(&moved, wanted.map(|list| count(list)).to_vec())
+        cx.reshape(&moved, wanted.map(count).to_vec())
     };
     let left = arranged(cx, a, la, [&batch, &rows, &summed])?;
     let right = arranged(cx, b, lb, [&batch, &summed, &columns])?;

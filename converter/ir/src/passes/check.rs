@@ -325,7 +325,7 @@ impl Rule {
 
 /// True where a small difference can become a step.
 fn rounds(graph: &Graph) -> bool {
-    let quantizes = |node: &Node| matches!(node.op, Op::Quantize { .. });
+    let quantizes = |node: &Node| matches!(node.op, Op::Quantize);
     graph.nodes.iter().any(quantizes) || graph.tensors.iter().any(|tensor| tensor.grid.is_some())
 }
 
