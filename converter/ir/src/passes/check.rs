@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use crate::random::Random;
-use crate::{BorderType, ExecError, Executor, Graph, Node, Op, TensorId};
+use crate::{BorderType, ExecError, Executor, Graph, Node, Op, Step, TensorId, UnaryOp};
 
 use super::{OptimizeError, Pass};
 
@@ -325,8 +325,25 @@ impl Rule {
 
 /// True where a small difference can become a step.
 fn rounds(graph: &Graph) -> bool {
-    let quantizes = |node: &Node| matches!(node.op, Op::Quantize);
-    graph.nodes.iter().any(quantizes) || graph.tensors.iter().any(|tensor| tensor.grid.is_some())
+    let jumps = |op: &UnaryOp| {
+        matches!(
+            op,
+            UnaryOp::Floor
+                | UnaryOp::Ceil
+                | UnaryOp::Round
+                | UnaryOp::Sign
+                | UnaryOp::Threshold { .. }
+        )
+    };
+    let node_jumps = |node: &Node| match &node.op {
+        Op::Quantize => true,
+        Op::Unary(op) => jumps(op),
+        Op::Function(function) => {
+            (function.steps().iter()).any(|step| matches!(step, Step::Unary(op, _) if jumps(op)))
+        }
+        _ => false,
+    };
+    graph.nodes.iter().any(node_jumps) || graph.tensors.iter().any(|tensor| tensor.grid.is_some())
 }
 
 /// The first tensor of both graphs, in the order of the later one, that differs.

@@ -4,11 +4,13 @@
 mod activation;
 mod arithmetic;
 mod border;
+mod channels;
 mod check;
 mod edit;
 mod fold;
 mod function;
 mod grids;
+mod interval;
 mod linear;
 mod movement;
 mod pool;
@@ -253,6 +255,12 @@ pub const STAGES: &[&[Pass]] = &[
         does: "leaves a final concat, reshape or transpose to the reader of the output",
         exact: true,
         run: border::output_assembly,
+    }],
+    &[Pass {
+        name: "dead-channels",
+        does: "removes channels that are constant or that nobody reads",
+        exact: false,
+        run: channels::remove_channels,
     }],
 ];
 
