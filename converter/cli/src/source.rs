@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use ocellus_compile::interpret::Interpreter;
 use ocellus_data::{InputRecipe, Recipe, TaskRecipe};
 use ocellus_format::{AlignedBytes, FormatError, ModelView, Preprocess, Task};
-use ocellus_import::{ImportOptions, Imported, import_onnx};
+use ocellus_import::{ImportOptions, Imported};
 use ocellus_ir::passes::{CheckSample, Checking};
 use ocellus_ir::{BorderType, Graph};
 
@@ -45,9 +45,9 @@ impl Source {
         }
     }
 
-    /// Imports an ONNX file; the recipe's shape is that of the only input.
+    /// Imports an ONNX or TensorFlow Lite file; the recipe's shape is that of the only input.
     pub(crate) fn import(&self, path: &Path) -> Result<Imported> {
-        Ok(import_onnx(path, &self.import_options(path)?)?)
+        Ok(ocellus_import::import(path, &self.import_options(path)?)?)
     }
 
     /// The overrides: the command line's, and the recipe's shape for the first input that the file declares.
@@ -86,7 +86,7 @@ impl Source {
     }
 }
 
-/// The optimized graph of an ONNX file.
+/// The optimized graph of an ONNX or TensorFlow Lite file.
 pub(crate) struct FloatModel {
     pub(crate) imported: Imported,
     pub(crate) passes: Vec<ocellus_ir::passes::PassReport>,
@@ -157,13 +157,13 @@ pub(crate) fn pass_summary(report: &ocellus_ir::passes::PassReport) -> Option<St
     })
 }
 
-/// True for a model file by its name; another extension than `.oce` and `.onnx` is an error.
+/// True for a model file by its name; another extension than `.oce`, `.onnx` and `.tflite` is an error.
 pub(crate) fn is_model_file(path: &Path) -> Result<bool> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("oce") => Ok(true),
-        Some("onnx") => Ok(false),
+        Some("onnx" | "tflite") => Ok(false),
         _ => bail!(
-            "{}: give an .onnx file (float) or an .oce file (made by `ocellus convert`)",
+            "{}: give an .onnx or .tflite file, or an .oce file (made by `ocellus convert`)",
             path.display()
         ),
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use half::{bf16, f16};
+use ocellus_ir::Grid;
 use tract_onnx::pb::{TensorProto, tensor_proto::DataType};
 
 use crate::error::{Outcome, Refusal};
@@ -97,6 +98,8 @@ pub(crate) struct Constant {
     pub(crate) ty: ElementType,
     pub(crate) shape: Vec<usize>,
     pub(crate) data: Data,
+    /// The 8-bit numbers that the file stores, where these are the real numbers that they stand for.
+    pub(crate) grid: Option<Grid>,
 }
 
 /// Elements of a shape, where that is a sane number.
@@ -120,6 +123,7 @@ impl Constant {
             ty: ElementType::Real,
             shape,
             data: Data::Real(values.into()),
+            grid: None,
         }
     }
 
@@ -128,6 +132,7 @@ impl Constant {
             ty,
             shape,
             data: Data::Int(values.into()),
+            grid: None,
         }
     }
 
@@ -195,10 +200,16 @@ impl Constant {
                 self.shape
             )));
         }
+        let one = |grid: &Grid| grid.scales.len() == 1;
+        let grid = self
+            .grid
+            .clone()
+            .filter(|grid| one(grid) || shape.first() == self.shape.first());
         Ok(Constant {
             ty: self.ty,
             shape,
             data: self.data.clone(),
+            grid,
         })
     }
 
@@ -229,10 +240,13 @@ impl Constant {
             Data::Real(values) => Data::Real(take(values, &order)?),
             Data::Int(values) => Data::Int(take(values, &order)?),
         };
+        // Scales of the first axis do not follow where values go; one scale fits everywhere.
+        let grid = self.grid.clone().filter(|grid| grid.scales.len() == 1);
         Ok(Constant {
             ty: self.ty,
             shape,
             data,
+            grid,
         })
     }
 
@@ -309,7 +323,12 @@ pub(crate) fn load(proto: &TensorProto, folder: Option<&Path>) -> Outcome<Consta
         Some(bytes) => decode_raw(data_type, &bytes, count)?,
         None => decode_fields(data_type, proto)?,
     };
-    let constant = Constant { ty, shape, data };
+    let constant = Constant {
+        ty,
+        shape,
+        data,
+        grid: None,
+    };
     if constant.len() != count {
         return Err(Refusal::malformed(format!(
             "its shape {:?} asks for {count} values, but {} are stored",
@@ -317,6 +336,12 @@ pub(crate) fn load(proto: &TensorProto, folder: Option<&Path>) -> Outcome<Consta
             constant.len()
         )));
     }
+    check(&constant)?;
+    Ok(constant)
+}
+
+/// Refuses NaN, and integers beyond the range of their type.
+pub(crate) fn check(constant: &Constant) -> Outcome<()> {
     match &constant.data {
         Data::Real(values) => {
             if let Some(at) = values.iter().position(|v| v.is_nan()) {
@@ -326,16 +351,16 @@ pub(crate) fn load(proto: &TensorProto, folder: Option<&Path>) -> Outcome<Consta
             }
         }
         Data::Int(values) => {
-            let (min, max) = ty.range();
+            let (min, max) = constant.ty.range();
             if values.iter().any(|v| !(min..=max).contains(v)) {
                 return Err(Refusal::malformed(format!(
                     "it holds values beyond the range of {}",
-                    ty.name()
+                    constant.ty.name()
                 )));
             }
         }
     }
-    Ok(constant)
+    Ok(())
 }
 
 fn bytes_of(ty: DataType) -> usize {
@@ -347,7 +372,7 @@ fn bytes_of(ty: DataType) -> usize {
     }
 }
 
-fn decode_raw(ty: DataType, bytes: &[u8], count: usize) -> Outcome<Data> {
+pub(crate) fn decode_raw(ty: DataType, bytes: &[u8], count: usize) -> Outcome<Data> {
     if bytes.len() != count * bytes_of(ty) {
         return Err(Refusal::malformed(format!(
             "its shape asks for {count} values of {}, {} bytes, but {} bytes are stored",

@@ -1,10 +1,10 @@
-//! A whole model file: inputs with their sizes, nodes in order, outputs.
+//! A whole ONNX file: inputs with their sizes, nodes in order, outputs.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::path::Path;
 
-use ocellus_ir::{BorderType, Graph};
+use ocellus_ir::BorderType;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use tract_onnx::pb::{
@@ -12,46 +12,23 @@ use tract_onnx::pb::{
     type_proto,
 };
 
-use crate::constant::{ElementType, element_count};
+use crate::constant::ElementType;
 use crate::cut::{advice, reads};
 use crate::error::{ImportError, Outcome, Place, Refusal, shown};
 use crate::fold::fold;
 use crate::inline::inline;
 use crate::operators::{can_import, import_node};
+use crate::source::{
+    ImportOptions, Imported, SourceFormat, StatedSize, check_overrides, read, settle_shape,
+};
 use crate::values::{Cx, Importer, Live, OnnxFile, Value};
-
-/// Choices that the file leaves open.
-#[derive(Clone, Debug, Default)]
-pub struct ImportOptions {
-    /// Shapes of inputs, by name; they replace what the file says.
-    pub input_shapes: Vec<(String, Vec<usize>)>,
-}
-
-/// A model file as a graph, and what is known about its origin.
-#[derive(Clone, Debug)]
-pub struct Imported {
-    /// The graph; it passes [`Graph::verify`].
-    pub graph: Graph,
-    /// Version of the ONNX operator set.
-    pub opset: i64,
-    /// Who wrote the file, as it says; may be empty.
-    pub producer: String,
-    /// The file's own key and value pairs.
-    pub metadata: Vec<(String, String)>,
-    /// SHA-256 of the file.
-    pub source_sha256: [u8; 32],
-    /// What was assumed or left out, a sentence each.
-    pub notes: Vec<String>,
-}
 
 /// The operator sets whose meanings this importer knows.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=23;
 /// More nodes than this are no model for a device.
 const MAX_NODES: usize = 20_000;
-/// Larger files cannot be ONNX: the encoding ends there.
-const MAX_FILE_BYTES: u64 = 1 << 31;
 
-/// Imports a file.
+/// Imports an ONNX file.
 ///
 /// # Errors
 /// An [`ImportError`], which names the file, the place and what to do.
@@ -61,7 +38,7 @@ pub fn import_onnx(path: &Path, options: &ImportOptions) -> Result<Imported, Imp
     import(&bytes, path.parent(), options).map_err(|refusal| refusal.in_file(&name))
 }
 
-/// Imports a file's bytes; `name` is for messages. Tensors stored in other files are refused.
+/// Imports an ONNX file's bytes; `name` is for messages. Tensors stored in other files are refused.
 ///
 /// # Errors
 /// As [`import_onnx`].
@@ -73,29 +50,8 @@ pub fn import_onnx_bytes(
     import(bytes, None, options).map_err(|refusal| refusal.in_file(name))
 }
 
-pub(crate) fn read(path: &Path) -> Outcome<Vec<u8>> {
-    let failed = |error: std::io::Error| Refusal::unreadable(format!("it cannot be read: {error}"));
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if metadata.is_dir() {
-        return Err(Refusal::unreadable(
-            "it is a directory; give the path of an .onnx file",
-        ));
-    }
-    if metadata.len() > MAX_FILE_BYTES {
-        return Err(Refusal::malformed(
-            "it is larger than 2 GiB, which no ONNX file is",
-        ));
-    }
-    std::fs::read(path).map_err(failed)
-}
-
 /// Decodes the file and its graph.
 pub(crate) fn decode(bytes: &[u8]) -> Outcome<ModelProto> {
-    if bytes.get(4..8) == Some(b"TFL3") {
-        return Err(Refusal::unsupported(
-            "it is a TensorFlow Lite file; give the model as ONNX",
-        ));
-    }
     if bytes.is_empty() {
         return Err(Refusal::malformed("it is empty"));
     }
@@ -112,7 +68,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Outcome<ModelProto> {
     Ok(model)
 }
 
-fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outcome<Imported> {
+/// Imports the file's bytes; `folder` is where tensors stored in other files lie.
+pub(crate) fn import(
+    bytes: &[u8],
+    folder: Option<&Path>,
+    options: &ImportOptions,
+) -> Outcome<Imported> {
     let mut model = decode(bytes)?;
     inline(&mut model, MAX_NODES)?;
     let opset = model
@@ -179,16 +140,13 @@ fn import(bytes: &[u8], folder: Option<&Path>, options: &ImportOptions) -> Outco
     }
     Ok(Imported {
         graph: importer.graph,
-        opset,
+        format: SourceFormat::Onnx { opset },
         producer,
         metadata: key_values(&model),
         source_sha256: Sha256::digest(bytes).into(),
         notes: importer.notes,
     })
 }
-
-/// A size as the file states it, or the name of an open one.
-pub(crate) type StatedSize = Result<usize, String>;
 
 /// The element type and the stated sizes of an input.
 pub(crate) fn declared(info: &ValueInfoProto) -> Outcome<(i32, Option<Vec<StatedSize>>)> {
@@ -216,117 +174,26 @@ pub(crate) fn declared(info: &ValueInfoProto) -> Outcome<(i32, Option<Vec<Stated
     Ok((tensor.elem_type, sizes))
 }
 
-/// The shape of an input, from the file and the options; `notes` takes what was assumed.
+/// The type and the shape of an input, from the file and the options; `notes` takes what was assumed.
 pub(crate) fn input_shape(
     info: &ValueInfoProto,
     options: &ImportOptions,
     notes: &mut Vec<String>,
 ) -> Outcome<(ElementType, Vec<usize>)> {
-    let name = shown(&info.name);
     let (ty, sizes) = declared(info)?;
     let ty = ElementType::from_onnx(ty)?;
-    let text = |sizes: &[StatedSize]| {
-        let words: Vec<String> = sizes
-            .iter()
-            .map(|size| {
-                size.as_ref()
-                    .map_or_else(|open| shown(open), usize::to_string)
-            })
-            .collect();
-        format!("[{}]", words.join(", "))
-    };
-    let given = options
-        .input_shapes
-        .iter()
-        .rev()
-        .find(|(input, _)| *input == info.name)
-        .map(|(_, shape)| shape);
-    let shape = match (given, sizes) {
-        (Some(shape), sizes) => {
-            if let Some(sizes) = sizes.filter(|sizes| sizes.len() != shape.len()) {
-                return Err(Refusal::options(format!(
-                    "`--input` gives it {} axes, but the file says {}",
-                    shape.len(),
-                    text(&sizes)
-                )));
-            }
-            if shape.contains(&0) {
-                return Err(Refusal::options("`--input` gives it a size of 0"));
-            }
-            shape.clone()
-        }
-        (None, None) => {
-            return Err(Refusal::options(format!(
-                "the file gives it no shape; add one with `--input {name}=SHAPE`"
-            )));
-        }
-        (None, Some(sizes)) => {
-            let mut shape = Vec::with_capacity(sizes.len());
-            for (axis, size) in sizes.iter().enumerate() {
-                shape.push(match size {
-                    Ok(size) => *size,
-                    Err(_) if axis == 0 => {
-                        notes.push(format!("input `{name}`: axis 0 of {} is open and was taken as 1", text(&sizes)));
-                        1
-                    }
-                    Err(_) => {
-                        let example: Vec<String> = sizes
-                            .iter()
-                            .enumerate()
-                            .map(|(axis, size)| match size {
-                                Ok(size) => size.to_string(),
-                                Err(_) if axis == 0 => "1".to_owned(),
-                                Err(open) => shown(open),
-                            })
-                            .collect();
-                        return Err(Refusal::options(format!(
-                            "its shape {} is open; fix it with `--input {name}={}`, with numbers for the names",
-                            text(&sizes),
-                            example.join("x")
-                        )));
-                    }
-                });
-            }
-            shape
-        }
-    };
-    if let [batch, rest @ ..] = &shape[..]
-        && rest.len() >= 3
-        && *batch != 1
-    {
-        let sizes: Vec<String> = rest.iter().map(usize::to_string).collect();
-        return Err(Refusal::options(format!(
-            "its batch is {batch}, but a device takes one at a time; use `--input {name}=1x{}`",
-            sizes.join("x")
-        )));
-    }
-    element_count(&shape)?;
-    Ok((ty, shape))
+    Ok((ty, settle_shape(&info.name, sizes, options, notes)?))
 }
 
 /// The names of a file's inputs, in order, without the stored tensors that old files list among them.
-///
-/// # Errors
-/// As [`import_onnx`].
-pub fn input_names(path: &Path) -> Result<Vec<String>, ImportError> {
-    let name = path.display().to_string();
-    let decoded = read(path)
-        .and_then(|bytes| decode(&bytes))
-        .map_err(|refusal| refusal.in_file(&name))?;
-    let graph = decoded.graph.unwrap_or_default();
+pub(crate) fn onnx_input_names(bytes: &[u8]) -> Outcome<Vec<String>> {
+    let graph = decode(bytes)?.graph.unwrap_or_default();
     Ok(real_inputs(&graph).map(|info| info.name.clone()).collect())
 }
 
 /// The key and value pairs that a file holds about itself.
-///
-/// # Errors
-/// An [`ImportError`]: the file cannot be read or is no ONNX file.
-pub fn metadata(path: &Path) -> Result<Vec<(String, String)>, ImportError> {
-    let name = path.display().to_string();
-    let decoded = read(path)
-        .and_then(|bytes| decode(&bytes))
-        .map_err(|refusal| refusal.in_file(&name))?;
-    Ok(key_values(&decoded))
+pub(crate) fn onnx_metadata(bytes: &[u8]) -> Outcome<Vec<(String, String)>> {
+    Ok(key_values(&decode(bytes)?))
 }
 
 fn key_values(model: &ModelProto) -> Vec<(String, String)> {
@@ -348,36 +215,13 @@ pub(crate) fn real_inputs(file: &GraphProto) -> impl Iterator<Item = &ValueInfoP
         .filter(move |info| !stored.contains(info.name.as_str()))
 }
 
-/// Every override must name an input.
-pub(crate) fn check_overrides(file: &GraphProto, options: &ImportOptions) -> Outcome<()> {
-    let names: Vec<&str> = real_inputs(file).map(|info| info.name.as_str()).collect();
-    match options
-        .input_shapes
-        .iter()
-        .find(|(name, _)| !names.contains(&name.as_str()))
-    {
-        Some((wrong, _)) => {
-            let known: Vec<String> = names
-                .iter()
-                .take(8)
-                .map(|name| format!("`{}`", shown(name)))
-                .collect();
-            Err(Refusal::options(format!(
-                "`--input` names `{}`, but the model's inputs are {}",
-                shown(wrong),
-                known.join(", ")
-            )))
-        }
-        None => Ok(()),
-    }
-}
-
 fn inputs(
     importer: &mut Importer<OnnxFile<'_>>,
     file: &GraphProto,
     options: &ImportOptions,
 ) -> Outcome<()> {
-    check_overrides(file, options)?;
+    let names: Vec<&str> = real_inputs(file).map(|info| info.name.as_str()).collect();
+    check_overrides(&names, options)?;
     for info in real_inputs(file) {
         let place = || Place::Input(info.name.clone());
         let (ty, shape) = input_shape(info, options, &mut importer.notes)

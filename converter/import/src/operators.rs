@@ -5,17 +5,17 @@ mod convolution;
 mod einsum;
 mod generators;
 mod interpolate;
-mod linear;
+pub(crate) mod linear;
 mod logic;
 mod picture;
-mod pointwise;
+pub(crate) mod pointwise;
 mod pool;
-mod quantization;
+pub(crate) mod quantization;
 mod reduce;
 mod repeat;
 mod resize;
-mod selection;
-mod shape;
+pub(crate) mod selection;
+pub(crate) mod shape;
 
 use tract_onnx::pb::NodeProto;
 

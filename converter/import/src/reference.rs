@@ -12,7 +12,8 @@ use tract_onnx::prelude::{
 
 use crate::constant::ElementType;
 use crate::error::{ImportError, Outcome, Place, Refusal};
-use crate::model::{ImportOptions, check_overrides, decode, input_shape, read, real_inputs};
+use crate::model::{decode, input_shape, real_inputs};
+use crate::source::{ImportOptions, check_overrides, read};
 
 /// An input of a [`TractReference`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +171,8 @@ fn load(
     let Some(file) = &proto.graph else {
         return Err(Refusal::malformed("it holds no graph"));
     };
-    check_overrides(file, options)?;
+    let names: Vec<&str> = real_inputs(file).map(|info| info.name.as_str()).collect();
+    check_overrides(&names, options)?;
     let mut inputs = Vec::new();
     let mut facts = Vec::new();
     for info in real_inputs(file) {

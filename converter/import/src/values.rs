@@ -224,10 +224,12 @@ impl<F: Format> Context<'_, F> {
             )));
         }
         let name = format!("{}/constant", self.name);
-        Ok(self
-            .importer
-            .graph
-            .add_constant(name, constant.shape.clone(), values.clone()))
+        let graph = &mut self.importer.graph;
+        let id = graph.add_constant(name, constant.shape.clone(), values.clone());
+        if let Some(grid) = &constant.grid {
+            graph.set_grid(id, grid.clone());
+        }
+        Ok(id)
     }
 
     /// A new constant of the graph.

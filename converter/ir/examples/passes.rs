@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use ocellus_import::{ImportOptions, import_onnx};
+use ocellus_import::{ImportOptions, import};
 use ocellus_ir::random::Random;
 use ocellus_ir::{Executor, Graph, Options, optimize};
 
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok((name.to_owned(), shape))
     });
     let input_shapes = input_shapes.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
-    let mut graph = import_onnx(path.as_ref(), &ImportOptions { input_shapes })?.graph;
+    let mut graph = import(path.as_ref(), &ImportOptions { input_shapes })?.graph;
     let mut random = Random::new(1);
     let inputs: Vec<_> = graph
         .inputs

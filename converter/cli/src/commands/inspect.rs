@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use ocellus_format::Isa;
+use ocellus_import::SourceFormat;
 use ocellus_kernels::best;
 use serde_json::json;
 
@@ -146,9 +147,13 @@ fn inspect_float(path: &Path, source: &Source, json: bool) -> Result<()> {
             ]
         })
         .collect();
+    let (format, opset) = match model.imported.format {
+        SourceFormat::Onnx { opset } => ("onnx", Some(opset)),
+        _ => ("tflite", None),
+    };
     if json {
         return print_json(json!({
-            "model": path, "opset": model.imported.opset, "producer": model.imported.producer, "notes": model.imported.notes,
+            "model": path, "format": format, "opset": opset, "producer": model.imported.producer, "notes": model.imported.notes,
             "inputs": graph.inputs.iter().map(|i| json!({ "name": i.name, "shape": i.shape })).collect::<Vec<_>>(),
             "outputs": graph.outputs.iter().map(|o| json!({ "name": o.name, "shape": o.shape })).collect::<Vec<_>>(),
             "layers": graph.nodes.iter().map(|n| json!({
@@ -157,10 +162,13 @@ fn inspect_float(path: &Path, source: &Source, json: bool) -> Result<()> {
             "passes": model.passes.iter().map(|p| json!({ "name": p.name, "changes": p.changes, "macs_saved": p.macs_saved })).collect::<Vec<_>>(),
         }));
     }
+    let words = match opset {
+        Some(opset) => format!("ONNX opset {opset}"),
+        None => "TensorFlow Lite".to_owned(),
+    };
     println!(
-        "{}: ONNX opset {}, by {}",
+        "{}: {words}, by {}",
         path.display(),
-        model.imported.opset,
         model.imported.producer
     );
     for input in &graph.inputs {

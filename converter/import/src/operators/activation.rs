@@ -39,6 +39,7 @@ fn also_of_integers(
         ty,
         shape,
         data: Data::Int(values),
+        ..
     }) = &x
     else {
         return Ok(vec![function(cx, op, &x)?]);

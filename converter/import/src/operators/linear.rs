@@ -6,10 +6,10 @@ use crate::constant::Constant;
 use crate::error::{Outcome, Refusal};
 use crate::operators::einsum::by_stack;
 use crate::operators::pointwise::affine;
-use crate::values::{Cx, Value};
+use crate::values::{Context, Cx, Format, Value};
 
 /// A constant matrix `[rows, columns]`; leading axes of size 1 are dropped.
-fn matrix(constant: &Constant) -> Outcome<([usize; 2], Vec<f32>)> {
+pub(crate) fn matrix(constant: &Constant) -> Outcome<([usize; 2], Vec<f32>)> {
     let values = constant.reals("the constant operand")?.to_vec();
     let (lead, last) = constant
         .shape
@@ -24,7 +24,7 @@ fn matrix(constant: &Constant) -> Outcome<([usize; 2], Vec<f32>)> {
 }
 
 /// Turns `[rows, columns]` round.
-fn transposed([rows, columns]: [usize; 2], values: &[f32]) -> Vec<f32> {
+pub(crate) fn transposed([rows, columns]: [usize; 2], values: &[f32]) -> Vec<f32> {
     let mut out = Vec::with_capacity(values.len());
     for column in 0..columns {
         for row in 0..rows {
@@ -35,7 +35,7 @@ fn transposed([rows, columns]: [usize; 2], values: &[f32]) -> Vec<f32> {
 }
 
 /// Swaps the last two axes of a value.
-fn swap_last(cx: &mut Cx<'_, '_>, value: &Value) -> Outcome<Value> {
+pub(crate) fn swap_last<F: Format>(cx: &mut Context<'_, F>, value: &Value) -> Outcome<Value> {
     let rank = cx.shape_of(value).len();
     let mut order: Vec<usize> = (0..rank).collect();
     order.swap(rank - 1, rank - 2);
@@ -43,8 +43,8 @@ fn swap_last(cx: &mut Cx<'_, '_>, value: &Value) -> Outcome<Value> {
 }
 
 /// `x [.., k]` by weights `[oc, k]`.
-fn fully_connected(
-    cx: &mut Cx<'_, '_>,
+pub(crate) fn fully_connected<F: Format>(
+    cx: &mut Context<'_, F>,
     x: &Value,
     [oc, k]: [usize; 2],
     weights: Vec<f32>,

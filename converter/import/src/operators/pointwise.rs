@@ -5,10 +5,15 @@ use ocellus_ir::{BinaryOp, Op, UnaryOp};
 use crate::attributes::axis;
 use crate::constant::{Constant, Data};
 use crate::error::{Outcome, Refusal};
-use crate::values::{Cx, Value};
+use crate::values::{Context, Cx, Format, Value};
 
 /// `scale * x + offset`.
-pub(super) fn affine(cx: &mut Cx<'_, '_>, x: &Value, scale: f32, offset: f32) -> Outcome<Value> {
+pub(crate) fn affine<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    scale: f32,
+    offset: f32,
+) -> Outcome<Value> {
     cx.emit_real(Op::Unary(UnaryOp::Affine { scale, offset }), x)
 }
 
@@ -18,7 +23,7 @@ fn common_shape(a: &[usize], b: &[usize]) -> Outcome<Vec<usize>> {
 }
 
 /// Applies functions to two constants of one kind.
-pub(super) fn fold_pair(
+pub(crate) fn fold_pair(
     a: &Constant,
     b: &Constant,
     real: impl Fn(f32, f32) -> f32,
@@ -79,7 +84,12 @@ fn int_rule(op: BinaryOp) -> fn(i64, i64) -> Option<i64> {
 }
 
 /// Two operands, constant or not.
-fn binary(cx: &mut Cx<'_, '_>, op: BinaryOp, a: &Value, b: &Value) -> Outcome<Value> {
+pub(crate) fn binary<F: Format>(
+    cx: &mut Context<'_, F>,
+    op: BinaryOp,
+    a: &Value,
+    b: &Value,
+) -> Outcome<Value> {
     match (a, b) {
         (Value::Constant(a), Value::Constant(b)) => {
             let folded = fold_pair(a, b, real_rule(op), int_rule(op))?;
@@ -211,7 +221,16 @@ pub(super) fn clip(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
 pub(super) fn prelu(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
     let slope = cx.constant(1, "the slope")?;
-    let shape = cx.shape_of(&x);
+    Ok(vec![prelu_of(cx, &x, &slope)?])
+}
+
+/// `x < 0 ? slope * x : x`, with a slope that broadcasts.
+pub(crate) fn prelu_of<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    slope: &Constant,
+) -> Outcome<Value> {
+    let shape = cx.shape_of(x);
     let values = slope.reals("the slope")?.to_vec();
     if common_shape(&shape, &slope.shape)? != shape {
         return Err(Refusal::malformed(format!(
@@ -230,7 +249,7 @@ pub(super) fn prelu(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     if further.is_some() {
         // max(x, 0) + slope * min(x, 0)
         let name = format!("{}/negative", cx.name);
-        let id = cx.real(&x)?;
+        let id = cx.real(x)?;
         let positive = cx.emit_as(
             &format!("{}/positive", cx.name),
             Op::Unary(UnaryOp::Clip {
@@ -247,19 +266,19 @@ pub(super) fn prelu(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             }),
             &[id],
         )?;
-        let slope = cx.emit_constant(&slope)?;
+        let slope = cx.emit_constant(slope)?;
         let scaled = cx.emit_as(&name, Op::Binary(BinaryOp::Mul), &[negative, slope])?;
         let y = cx.emit(Op::Binary(BinaryOp::Add), &[positive, scaled])?;
-        return Ok(vec![cx.live(y)]);
+        return Ok(cx.live(y));
     }
     let count = values.len();
     let weights = cx.weights(vec![count], values)?;
     let last = shape.len().saturating_sub(1);
     let channel = channel.unwrap_or(last);
     if shape.is_empty() || channel == last {
-        let id = cx.real(&x)?;
+        let id = cx.real(x)?;
         let y = cx.emit(Op::Prelu, &[id, weights])?;
-        return Ok(vec![cx.live(y)]);
+        return Ok(cx.live(y));
     }
     // The channel axis goes innermost and comes back.
     let order: Vec<usize> = (0..=last)
@@ -270,7 +289,7 @@ pub(super) fn prelu(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     for (i, &axis) in order.iter().enumerate() {
         back[axis] = i;
     }
-    let id = cx.real(&x)?;
+    let id = cx.real(x)?;
     let moved = cx.emit_as(&format!("{}/nhwc", cx.name), Op::Transpose { order }, &[id])?;
     let y = cx.emit(Op::Prelu, &[moved, weights])?;
     let y = cx.emit_as(
@@ -278,7 +297,7 @@ pub(super) fn prelu(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         Op::Transpose { order: back },
         &[y],
     )?;
-    Ok(vec![cx.live(y)])
+    Ok(cx.live(y))
 }
 
 pub(super) fn softmax(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {

@@ -162,7 +162,7 @@ pub(super) fn cast(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     }
 }
 
-fn cast_constant(x: &Constant, to: ElementType) -> Outcome<Constant> {
+pub(crate) fn cast_constant(x: &Constant, to: ElementType) -> Outcome<Constant> {
     let shape = x.shape.clone();
     let (min, max) = to.range();
     let outside = || Refusal::malformed(format!("a constant does not fit into {}", to.name()));

@@ -5,19 +5,28 @@ use ocellus_ir::{BinaryOp, Op};
 use crate::attributes::axis;
 use crate::constant::{Constant, Data, ElementType, element_count, strides};
 use crate::error::{Outcome, Refusal};
-use crate::values::{Cx, Value};
+use crate::values::{Context, Cx, Format, Value};
 
 pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let parts = (0..cx.inputs.len())
         .map(|i| cx.input(i))
         .collect::<Outcome<Vec<_>>>()?;
+    // Operator set 1 had a default.
+    let axis = cx.attributes().int("axis")?.unwrap_or(1);
+    Ok(vec![concat_of(cx, &parts, axis)?])
+}
+
+/// Joins values along an axis, which may count from the end.
+pub(crate) fn concat_of<F: Format>(
+    cx: &mut Context<'_, F>,
+    parts: &[Value],
+    stated: i64,
+) -> Outcome<Value> {
     let Some(first) = parts.first() else {
         return Err(Refusal::malformed("it joins nothing"));
     };
     let rank = cx.shape_of(first).len();
-    let stated = cx.attributes().int("axis")?;
-    // Operator set 1 had a default.
-    let axis = axis(stated.unwrap_or(1), rank)?;
+    let axis = axis(stated, rank)?;
     let constants: Option<Vec<&Constant>> = parts
         .iter()
         .map(|part| match part {
@@ -28,7 +37,7 @@ pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     match constants {
         Some(constants) => {
             let joined = join(&constants, axis)?;
-            Ok(vec![cx.folded(joined)?])
+            cx.folded(joined)
         }
         None => {
             // An empty constant adds nothing, and the graph holds no empty tensors.
@@ -37,20 +46,20 @@ pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
                 .filter(|part| !cx.shape_of(part).contains(&0))
                 .collect();
             if let [only] = parts[..] {
-                return Ok(vec![only.clone()]);
+                return Ok((*only).clone());
             }
             let ids = parts
                 .into_iter()
                 .map(|part| cx.real(part))
                 .collect::<Outcome<Vec<_>>>()?;
             let y = cx.emit(Op::Concat { axis }, &ids)?;
-            Ok(vec![cx.live(y)])
+            Ok(cx.live(y))
         }
     }
 }
 
 /// Joins constants along an axis.
-fn join(parts: &[&Constant], axis: usize) -> Outcome<Constant> {
+pub(crate) fn join(parts: &[&Constant], axis: usize) -> Outcome<Constant> {
     let Some(&first) = parts.first() else {
         return Err(Refusal::malformed("it joins nothing"));
     };
@@ -107,6 +116,7 @@ fn join(parts: &[&Constant], axis: usize) -> Outcome<Constant> {
         ty: first.ty,
         shape,
         data,
+        grid: None,
     })
 }
 

@@ -19,6 +19,16 @@ pub(super) fn reshape(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let stated =
         list(cx, "shape", 1)?.ok_or_else(|| Refusal::malformed("the new shape is missing"))?;
     let allow_zero = cx.attributes().flag("allowzero", false)?;
+    let out = resolve_shape(&shape, &stated, !allow_zero)?;
+    Ok(vec![cx.reshape(&x, out)?])
+}
+
+/// The sizes that a stated shape means for an input: -1 is what is left, and 0 copies a size where `zero_copies`.
+pub(crate) fn resolve_shape(
+    shape: &[usize],
+    stated: &[i64],
+    zero_copies: bool,
+) -> Outcome<Vec<usize>> {
     let mut free = None;
     let mut out = Vec::with_capacity(stated.len());
     for (i, &size) in stated.iter().enumerate() {
@@ -29,7 +39,7 @@ pub(super) fn reshape(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
                     "the new shape {stated:?} leaves two sizes open"
                 )));
             }
-            0 if !allow_zero => *shape.get(i).ok_or_else(|| {
+            0 if zero_copies => *shape.get(i).ok_or_else(|| {
                 Refusal::malformed(format!(
                     "the new shape {stated:?} copies axis {i}, which {shape:?} does not have"
                 ))
@@ -54,7 +64,7 @@ pub(super) fn reshape(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             "an input of shape {shape:?} cannot become {stated:?}; where the file was exported for another input size, export it again for this one"
         )));
     }
-    Ok(vec![cx.reshape(&x, out)?])
+    Ok(out)
 }
 
 pub(super) fn flatten(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
@@ -138,7 +148,7 @@ pub(super) fn unsqueeze(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
 const MAX_RANK: usize = 16;
 
 /// Sizes as a list of `int64`.
-fn sizes(shape: &[usize]) -> Vec<i64> {
+pub(crate) fn sizes(shape: &[usize]) -> Vec<i64> {
     shape
         .iter()
         .map(|&size| i64::try_from(size).unwrap_or(i64::MAX))
@@ -176,7 +186,7 @@ pub(super) fn size(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
 }
 
 /// Sizes of a shape given as a constant.
-pub(super) fn target_shape(constant: &Constant) -> Outcome<Vec<usize>> {
+pub(crate) fn target_shape(constant: &Constant) -> Outcome<Vec<usize>> {
     let sizes = constant.ints("the shape")?;
     if sizes.len() > MAX_RANK {
         return Err(Refusal::malformed(format!(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ocellus_import::{ErrorKind, ImportOptions, import_onnx, import_onnx_bytes};
+use ocellus_import::{ErrorKind, ImportOptions, import_bytes, import_onnx, import_onnx_bytes};
 use tract_onnx::pb::{StringStringEntryProto, tensor_proto::DataType};
 
 use crate::file::{File, float, int, integers, ints, reals, text};
@@ -12,7 +12,7 @@ fn relu() -> File {
 }
 
 fn refused(bytes: &[u8], kind: ErrorKind, words: &[&str]) {
-    let error = import_onnx_bytes("bad.onnx", bytes, &ImportOptions::default()).unwrap_err();
+    let error = import_bytes("bad.onnx", bytes, &ImportOptions::default()).unwrap_err();
     assert_eq!(error.kind, kind, "{error}");
     let message = error.to_string();
     assert!(message.starts_with("reading bad.onnx: "), "{message}");
@@ -27,8 +27,8 @@ fn files_that_are_no_models() {
     refused(b"not a model at all", ErrorKind::Malformed, &["no ONNX"]);
     refused(
         b"\x20\0\0\0TFL3and so on",
-        ErrorKind::Unsupported,
-        &["TensorFlow Lite"],
+        ErrorKind::Malformed,
+        &["cut off or damaged"],
     );
     let bytes = relu().bytes();
     refused(

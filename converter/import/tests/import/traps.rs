@@ -1,6 +1,6 @@
 //! Shapes of files that real exporters write and that are easy to get wrong.
 
-use ocellus_import::{ImportOptions, import_onnx_bytes};
+use ocellus_import::{ImportOptions, SourceFormat, import_onnx_bytes};
 use ocellus_ir::BorderType;
 use tract_onnx::pb::tensor_proto::DataType;
 
@@ -154,8 +154,8 @@ fn metadata_and_origin_are_kept() {
         });
     let imported = file.import().unwrap();
     assert_eq!(
-        (imported.opset, imported.producer.as_str()),
-        (13, "someone 1.2")
+        (imported.format, imported.producer.as_str()),
+        (SourceFormat::Onnx { opset: 13 }, "someone 1.2")
     );
     assert_eq!(imported.metadata, [("labels".to_owned(), "cat".to_owned())]);
     assert_eq!(

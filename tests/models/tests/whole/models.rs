@@ -8,7 +8,7 @@ use ocellus_compile::{Calibration, Compiled, Method, Options, Sample, Target, co
 use ocellus_data::{Picture, pictures_in};
 use ocellus_format::{Colour, Fit, Preprocess};
 use ocellus_image::{InputSize, into_f32};
-use ocellus_import::{ImportOptions, import_onnx};
+use ocellus_import::{ImportOptions, import};
 use ocellus_ir::Graph;
 use ocellus_ir::passes::Checking;
 use ocellus_ir::random::Random;
@@ -213,7 +213,7 @@ impl Real {
     pub(crate) fn options(&self, path: &Path) -> ImportOptions {
         let mut options = ImportOptions::default();
         if let Some(shape) = self.shape {
-            let names = ocellus_import::input_names(path).expect("an ONNX file");
+            let names = ocellus_import::input_names(path).expect("a model file");
             options
                 .input_shapes
                 .push((names[0].clone(), shape.to_vec()));
@@ -224,7 +224,7 @@ impl Real {
     /// The optimized graph.
     pub(crate) fn graph(&self) -> Option<Graph> {
         let path = self.path()?;
-        let mut graph = import_onnx(&path, &self.options(&path))
+        let mut graph = import(&path, &self.options(&path))
             .unwrap_or_else(|error| panic!("{error}"))
             .graph;
         let options = ocellus_ir::Options {

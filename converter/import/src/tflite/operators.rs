@@ -1,0 +1,167 @@
+//! The table of operators: one row each, with the function that imports it.
+
+mod convolution;
+mod linear;
+mod pointwise;
+mod pool;
+mod quantization;
+mod resize;
+mod selection;
+mod shape;
+
+use tract_tflite::tflite::BuiltinOperator;
+
+use crate::error::{Outcome, Refusal, shown};
+use crate::tflite::file::{TfLiteFile, name_of};
+use crate::tflite::node::Tx;
+use crate::values::Value;
+
+type Import = fn(&mut Tx<'_, '_>) -> Outcome<Vec<Value>>;
+
+/// One operator of the file format.
+struct Row {
+    code: BuiltinOperator,
+    import: Import,
+    /// What is supported of it, for the documentation.
+    note: &'static str,
+}
+
+const fn row(code: BuiltinOperator, import: Import, note: &'static str) -> Row {
+    Row { code, import, note }
+}
+
+const CONSTANTS: &str = "constants only";
+
+#[rustfmt::skip]
+static TABLE: &[Row] = &[
+    row(BuiltinOperator::ABS, pointwise::abs, ""),
+    row(BuiltinOperator::ADD, pointwise::add, "broadcast"),
+    row(BuiltinOperator::ADD_N, pointwise::add_n, ""),
+    row(BuiltinOperator::AVERAGE_POOL_2D, pool::average_pool, ""),
+    row(BuiltinOperator::BATCH_MATMUL, linear::batch_matmul, "one operand a constant matrix"),
+    row(BuiltinOperator::BATCH_TO_SPACE_ND, convolution::rearrangement, "behind a convolution that SPACE_TO_BATCH_ND precedes: a dilation"),
+    row(BuiltinOperator::BROADCAST_TO, shape::broadcast_to, "constants; computed tensors where nothing repeats"),
+    row(BuiltinOperator::CAST, quantization::cast, "constants; uint8 and int8 inputs without a scale to float"),
+    row(BuiltinOperator::CEIL, pointwise::ceil, CONSTANTS),
+    row(BuiltinOperator::CONCATENATION, selection::concatenation, ""),
+    row(BuiltinOperator::CONV_2D, convolution::conv_2d, "constant weights"),
+    row(BuiltinOperator::DENSIFY, quantization::pass_on, CONSTANTS),
+    row(BuiltinOperator::DEPTHWISE_CONV_2D, convolution::depthwise_conv_2d, "constant weights"),
+    row(BuiltinOperator::DEPTH_TO_SPACE, shape::depth_to_space, ""),
+    row(BuiltinOperator::DEQUANTIZE, quantization::dequantize, ""),
+    row(BuiltinOperator::DIV, pointwise::div, "broadcast"),
+    row(BuiltinOperator::EXP, pointwise::exp, ""),
+    row(BuiltinOperator::EXPAND_DIMS, shape::expand_dims, ""),
+    row(BuiltinOperator::FILL, shape::fill, CONSTANTS),
+    row(BuiltinOperator::FLOOR, pointwise::floor, CONSTANTS),
+    row(BuiltinOperator::FLOOR_DIV, pointwise::floor_div, CONSTANTS),
+    row(BuiltinOperator::FULLY_CONNECTED, linear::fully_connected, "constant weights, not shuffled"),
+    row(BuiltinOperator::GATHER, selection::gather, "constant indices"),
+    row(BuiltinOperator::HARD_SWISH, pointwise::hard_swish, ""),
+    row(BuiltinOperator::LEAKY_RELU, pointwise::leaky_relu, ""),
+    row(BuiltinOperator::LOGISTIC, pointwise::logistic, ""),
+    row(BuiltinOperator::MAXIMUM, pointwise::maximum, "broadcast"),
+    row(BuiltinOperator::MAX_POOL_2D, pool::max_pool, ""),
+    row(BuiltinOperator::MEAN, pool::mean, "constant axes"),
+    row(BuiltinOperator::MINIMUM, pointwise::minimum, "broadcast"),
+    row(BuiltinOperator::MIRROR_PAD, selection::mirror_pad, "constant padding"),
+    row(BuiltinOperator::MUL, pointwise::mul, "broadcast"),
+    row(BuiltinOperator::NEG, pointwise::neg, ""),
+    row(BuiltinOperator::PACK, selection::pack, ""),
+    row(BuiltinOperator::PAD, selection::pad, "constant padding"),
+    row(BuiltinOperator::PADV2, selection::pad, "constant padding"),
+    row(BuiltinOperator::PRELU, pointwise::prelu, "constant slope"),
+    row(BuiltinOperator::QUANTIZE, quantization::quantize, "to int8 and uint8"),
+    row(BuiltinOperator::REDUCE_MAX, pool::reduce_max, "over rows and columns of a picture"),
+    row(BuiltinOperator::REDUCE_PROD, shape::reduce_prod, "integer constants, over all axes"),
+    row(BuiltinOperator::RELU, pointwise::relu, ""),
+    row(BuiltinOperator::RELU6, pointwise::relu6, ""),
+    row(BuiltinOperator::RELU_0_TO_1, pointwise::relu_0_to_1, ""),
+    row(BuiltinOperator::RELU_N1_TO_1, pointwise::relu_n1_to_1, ""),
+    row(BuiltinOperator::RESHAPE, shape::reshape, "constant shape"),
+    row(BuiltinOperator::RESIZE_BILINEAR, resize::bilinear, ""),
+    row(BuiltinOperator::RESIZE_NEAREST_NEIGHBOR, resize::nearest, ""),
+    row(BuiltinOperator::SHAPE, shape::shape_of, ""),
+    row(BuiltinOperator::SLICE, selection::slice, "constant bounds"),
+    row(BuiltinOperator::SOFTMAX, pointwise::softmax, ""),
+    row(BuiltinOperator::SPACE_TO_BATCH_ND, convolution::rearrangement, "before a convolution that BATCH_TO_SPACE_ND follows: a dilation"),
+    row(BuiltinOperator::SPACE_TO_DEPTH, shape::space_to_depth, ""),
+    row(BuiltinOperator::SPLIT, selection::split, "constant axis"),
+    row(BuiltinOperator::SPLIT_V, selection::split_v, "constant sizes"),
+    row(BuiltinOperator::SQUARE, pointwise::square, ""),
+    row(BuiltinOperator::SQUARED_DIFFERENCE, pointwise::squared_difference, "broadcast"),
+    row(BuiltinOperator::SQUEEZE, shape::squeeze, ""),
+    row(BuiltinOperator::STRIDED_SLICE, selection::strided_slice, "constant bounds"),
+    row(BuiltinOperator::SUB, pointwise::sub, "broadcast"),
+    row(BuiltinOperator::SUM, pool::sum, "constant axes"),
+    row(BuiltinOperator::TANH, pointwise::tanh, ""),
+    row(BuiltinOperator::TRANSPOSE, shape::transpose, ""),
+    row(BuiltinOperator::TRANSPOSE_CONV, convolution::transpose_conv, "constant weights"),
+    row(BuiltinOperator::UNPACK, selection::unpack, ""),
+];
+
+/// Operators whose result's shape, or whose very execution, depends on the data.
+const DATA_DEPENDENT: &[BuiltinOperator] = &[
+    BuiltinOperator::CALL,
+    BuiltinOperator::CALL_ONCE,
+    BuiltinOperator::IF,
+    BuiltinOperator::NON_MAX_SUPPRESSION_V4,
+    BuiltinOperator::NON_MAX_SUPPRESSION_V5,
+    BuiltinOperator::UNIQUE,
+    BuiltinOperator::WHERE,
+    BuiltinOperator::WHILE,
+];
+
+/// The operators of TensorFlow Lite files that can be imported, in alphabetical order, each with what is supported of it (empty: all).
+pub fn supported_tflite_operators() -> Vec<(&'static str, &'static str)> {
+    let rows = TABLE.iter();
+    rows.map(|row| (row.code.variant_name().unwrap_or_default(), row.note))
+        .collect()
+}
+
+fn find(code: BuiltinOperator) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.code == code)
+}
+
+/// Refuses an operator that is not in the table, with the tensors where the model would be cut.
+pub(super) fn refuse_unknown(
+    file: &TfLiteFile<'_>,
+    code: BuiltinOperator,
+    custom: Option<&str>,
+    inputs: &[i32],
+) -> Outcome<()> {
+    if find(code).is_some() {
+        return Ok(());
+    }
+    let computed: Vec<String> = inputs
+        .iter()
+        .filter_map(|&input| file.tensor(input).ok())
+        .filter(|(index, _)| matches!(file.values[*index], Some(Value::Live(_))))
+        .map(|(_, info)| format!("`{}`", shown(&info.name)))
+        .collect();
+    let cut = match computed.is_empty() {
+        true => "cut the model before it".to_owned(),
+        false => format!(
+            "cut the model before it: its outputs then are {}",
+            computed.join(" and ")
+        ),
+    };
+    Err(Refusal::unsupported(match code {
+        BuiltinOperator::CUSTOM => format!(
+            "custom operators such as `{}` are not supported; {cut}",
+            shown(&name_of(code, custom))
+        ),
+        code if DATA_DEPENDENT.contains(&code) => format!(
+            "what it computes, or the shape of it, depends on the data, which is not supported; {cut}"
+        ),
+        _ => format!(
+            "this operator is not supported (docs/operators.md lists those that are); replace it, or {cut}"
+        ),
+    }))
+}
+
+/// Imports an operator.
+pub(super) fn import_operator(cx: &mut Tx<'_, '_>, code: BuiltinOperator) -> Outcome<Vec<Value>> {
+    let row = find(code).ok_or_else(|| Refusal::unsupported("this operator is not supported"))?;
+    (row.import)(cx)
+}

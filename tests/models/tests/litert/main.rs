@@ -1,0 +1,4 @@
+//! The import of .tflite files against LiteRT: a model for each operator, with what LiteRT made of its inputs (`vectors/litert.py`).
+
+mod operators;
+mod vectors;

@@ -1,0 +1,91 @@
+//! Every operator that is imported, in float and in the two quantized schemes.
+
+use std::path::Path;
+
+use ocellus_data::Array;
+use ocellus_import::{ImportOptions, import_bytes};
+use ocellus_ir::{BorderType, Executor, Graph, Output};
+
+use crate::vectors::{Case, read};
+
+fn cases() -> Vec<Case> {
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/litert_operators.npz"))
+}
+
+/// The graph of a case, as it is imported and after the passes.
+fn graphs(case: &Case) -> [Graph; 2] {
+    let name = format!("{}.tflite", case.name);
+    let imported = import_bytes(&name, &case.model, &ImportOptions::default());
+    let graph = imported.unwrap_or_else(|error| panic!("{error}")).graph;
+    let mut optimized = graph.clone();
+    ocellus_ir::optimize(&mut optimized, &ocellus_ir::Options::default())
+        .unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    [graph, optimized]
+}
+
+/// The numbers that a user of the model gets: of a quantized output the integers.
+fn as_the_user_sees(graph: &Graph, output: &Output, values: &[f32]) -> Vec<f32> {
+    let above = match output.border {
+        BorderType::F32 => return values.to_vec(),
+        BorderType::U8 => 128,
+        BorderType::S8 => 0,
+    };
+    let first = output.assembly.tensors()[0];
+    let grid = graph.tensor(first).grid.as_ref();
+    let grid = grid.unwrap_or_else(|| panic!("{}: no scale", output.name));
+    let zero_point = (grid.zero_point + above) as f32;
+    let integer = |v: &f32| (v / grid.scale()).round_ties_even() + zero_point;
+    values.iter().map(integer).collect()
+}
+
+/// The largest difference, in steps of the output, or relative to the larger of 1 and the number in float.
+fn worst(ours: &[f32], theirs: &Array, border: BorderType) -> f32 {
+    let theirs = theirs.values.to_f32();
+    assert_eq!(ours.len(), theirs.len());
+    let pairs = ours.iter().zip(&theirs);
+    pairs
+        .map(|(a, b)| match border {
+            BorderType::F32 => (a - b).abs() / b.abs().max(1.0),
+            _ => (a - b).abs(),
+        })
+        .fold(0.0, |worst: f32, off| match off.is_nan() {
+            true => f32::INFINITY,
+            false => worst.max(off),
+        })
+}
+
+/// How far an operator may be from LiteRT: an integer kernel one step, a function by table two.
+fn allowed(name: &str, border: BorderType) -> f32 {
+    let table = ["softmax", "logistic", "tanh", "hard_swish"];
+    match border {
+        BorderType::F32 => 2e-6,
+        _ if table.iter().any(|word| name.starts_with(word)) => 2.0,
+        _ => 1.0,
+    }
+}
+
+#[test]
+fn the_graph_computes_what_litert_computes() {
+    let cases = cases();
+    assert!(cases.len() >= 150, "{} cases", cases.len());
+    let mut wrong = Vec::new();
+    for case in &cases {
+        for (graph, stage) in graphs(case).iter().zip(["imported", "optimized"]) {
+            let inputs: Vec<Vec<f32>> = case.inputs.iter().map(|x| x.values.to_f32()).collect();
+            let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+            let mut executor = Executor::new(graph).expect("a sound graph");
+            let results = executor.run(&inputs, &mut |_, _| ()).expect("it runs");
+            assert_eq!(results.len(), case.outputs.len(), "{}", case.name);
+            for ((output, values), theirs) in graph.outputs.iter().zip(&results).zip(&case.outputs)
+            {
+                assert_eq!(output.shape, theirs.shape, "{} {stage}", case.name);
+                let ours = as_the_user_sees(graph, output, values);
+                let off = worst(&ours, theirs, output.border);
+                if off > allowed(&case.name, output.border) {
+                    wrong.push(format!("{} {stage}: off by {off}", case.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,41 @@
+//! Models, inputs and outputs out of a file of arrays.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ocellus_data::{Array, Values, read_npz};
+
+/// A model and what the peer made of its inputs.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) model: Vec<u8>,
+    pub(crate) inputs: Vec<Array>,
+    pub(crate) outputs: Vec<Array>,
+}
+
+/// The cases of a file, by name: arrays `NAME/model`, `NAME/x0`, `NAME/y0` and so on.
+pub(crate) fn read(path: &Path) -> Vec<Case> {
+    let mut arrays: BTreeMap<String, BTreeMap<String, Array>> = BTreeMap::new();
+    for (key, array) in read_npz(path).unwrap_or_else(|error| panic!("{error}")) {
+        let (name, part) = key.split_once('/').expect("NAME/PART");
+        let parts = arrays.entry(name.to_owned()).or_default();
+        parts.insert(part.to_owned(), array);
+    }
+    let cases = arrays.into_iter().map(|(name, mut parts)| {
+        let Some(Values::U8(model)) = parts.remove("model").map(|array| array.values) else {
+            panic!("{name}: no model");
+        };
+        let mut series = |letter: &str| -> Vec<Array> {
+            (0..)
+                .map_while(|i| parts.remove(&format!("{letter}{i}")))
+                .collect()
+        };
+        Case {
+            model,
+            inputs: series("x"),
+            outputs: series("y"),
+            name,
+        }
+    });
+    cases.collect()
+}
