@@ -53,12 +53,11 @@ fn only(board: &Board, role: Role) -> Result<(u64, u64), String> {
     Ok((origin, slot.size_bytes))
 }
 
-/// The stack is the lower half of the statics' slot: running over it leaves the memory, which faults, instead of
-/// damaging variables.
+/// The stack lies below the variables ([`Board::stack_bytes`]).
 fn link_script(board: &Board) -> Result<String, String> {
     let (code, code_bytes) = only(board, Role::Code)?;
     let (statics, statics_bytes) = only(board, Role::Statics)?;
-    let stack_bytes = (statics_bytes / 2) & !15;
+    let stack_bytes = board.stack_bytes();
     let (data, data_bytes) = (statics + stack_bytes, statics_bytes - stack_bytes);
     let stack_top = statics + stack_bytes;
     Ok(format!(

@@ -36,6 +36,17 @@ pub enum RegionKind {
     Ram,
 }
 
+impl RegionKind {
+    /// The word used in files and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flash => "flash",
+            Self::Ram => "ram",
+        }
+    }
+}
+
 /// A part of a region and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,6 +141,14 @@ impl Board {
                     .max_by_key(|(s, _)| s.size_bytes)
                     .map(|(s, r)| (r.name.clone(), s.size_bytes)),
             })
+    }
+
+    /// Bytes of the statics' slot that are set aside for the stack: the lower half, so that running over it leaves the memory, which faults,
+    /// instead of damaging variables. 0 on boards with an operating system.
+    #[must_use]
+    pub fn stack_bytes(&self) -> u64 {
+        let slot = self.slots_of(Role::Statics).next();
+        slot.map_or(0, |(slot, _)| (slot.size_bytes / 2) & !(ALIGN_BYTES - 1))
     }
 
     /// Says what contradicts itself, in a sentence; [`Board::parse`] calls it.

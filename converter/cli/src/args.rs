@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Shows operators, shapes, scales, the arena and the kernel of each layer.
     Inspect(InspectArgs),
+    /// Writes one page with all that is known of a model file: costs, memory, errors, where it fits, where it comes from.
+    Report(ReportArgs),
     /// Builds the firmware image for a board and a model.
     Build(BuildArgs),
     /// Builds the image and starts it on the board; emulated boards run in QEMU.
@@ -164,6 +166,29 @@ pub(crate) struct InspectArgs {
     /// Shows the kernels and the memory of a board.
     #[arg(long, value_name = "NAME_OR_FILE")]
     pub(crate) board: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The model file, .oce.
+    pub(crate) model: PathBuf,
+    /// Where the page goes.
+    #[arg(short, long, value_name = "OUT.html", default_value = "report.html")]
+    pub(crate) output: PathBuf,
+    /// Measures an inference there, and shows its memories.
+    #[arg(long, value_name = "NAME_OR_FILE")]
+    pub(crate) board: Option<String>,
+    /// The float model that the file was made of: shows the error of each layer on --data.
+    #[arg(long, value_name = "FLOAT", requires = "data")]
+    pub(crate) against: Option<PathBuf>,
+    /// Inputs for errors and histograms: pictures, .npy files or folders of pictures. May be repeated.
+    #[arg(long, value_name = "DIR_OR_FILE")]
+    pub(crate) data: Vec<PathBuf>,
+    /// Most inputs that are looked at, evenly over the list.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) samples: u64,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 }

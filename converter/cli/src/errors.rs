@@ -9,7 +9,6 @@ use ocellus_evaluate::{LayerError, OwnError, Share, worst_first};
 use ocellus_format::QParams;
 use ocellus_ir::{Executor, Graph};
 
-use crate::args::SourceArgs;
 use crate::commands::convert::border_of;
 use crate::commands::run::{quantized_inputs, run_here};
 use crate::input::{Border, Given};
@@ -44,21 +43,20 @@ pub(crate) struct Errors {
     pub(crate) samples: usize,
 }
 
-/// What each sample of a comparison shows of the int8 side: a tensor by its name, and real numbers.
-pub(crate) type Seen<'a> = &'a mut dyn FnMut(&str, &Tapped, &[f32]);
+/// What each sample of a comparison shows of the int8 side: a tensor by its name.
+pub(crate) type Seen<'a> = &'a mut dyn FnMut(&str, &Tapped);
 
 /// Compares a model file with the float model that it was made of.
 ///
-/// `seen` gets each int8 tensor with its float twin.
+/// `seen` gets each int8 tensor that has a float twin.
 pub(crate) fn measure(
     float: &Path,
     file: &ModelFile,
     name: &Path,
-    source: &SourceArgs,
+    mut source: Source,
     inputs: &mut dyn ExactSizeIterator<Item = Result<Given>>,
     seen: Seen<'_>,
 ) -> Result<Errors> {
-    let mut source = Source::new(source)?;
     let info = file.interpreter.info();
     if source.options.input_shapes.is_empty() {
         source.options.input_shapes = recorded_shapes(&info.options);
@@ -106,7 +104,7 @@ pub(crate) fn measure(
                 && id != input.tensor
             {
                 layers[layer].add(float, &tapped.dequantized());
-                seen(&graph.tensor(id).name, tapped, float);
+                seen(&graph.tensor(id).name, tapped);
             }
         })?;
         // Once more, each layer on the int8 layer's own inputs.
@@ -135,9 +133,10 @@ pub(crate) fn measure(
     layers.retain(|layer| layer.values > 0);
     if layers.is_empty() {
         bail!(
-            "{} and {} share no tensor by name",
+            "{} and {} share no tensor by name; give the float model that it was made of, {}",
             float.display(),
-            name.display()
+            name.display(),
+            info.source_name
         );
     }
     if model.imported.source_sha256 != info.source_sha256 {

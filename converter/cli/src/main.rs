@@ -1,5 +1,6 @@
 //! The `ocellus` command: converts, runs and measures models.
 
+mod anatomy;
 mod answer;
 mod args;
 mod board;
@@ -9,6 +10,7 @@ mod input;
 mod layers;
 mod layout;
 mod output;
+mod sizes;
 mod source;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,6 +60,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Evaluate(args) => commands::evaluate::run(args, json),
         Command::Bench(args) => commands::bench::run(args, json),
         Command::Inspect(args) => commands::inspect::run(args, json),
+        Command::Report(args) => commands::report::run(args, json),
         Command::Build(args) => commands::build::run(args, json),
         Command::Flash(args) => commands::flash::run(args, json),
         Command::Demo(args) => commands::demo::run(args, json),

@@ -21,6 +21,8 @@ pub enum Need {
     Pip,
     /// The plugin that counts instructions in the emulators.
     CyclesPlugin,
+    /// A browser without a window: only tests look at pages with it.
+    Browser,
     /// Files out of a public package.
     Package(&'static Package),
 }
@@ -87,6 +89,7 @@ impl Need {
             Self::Emulator(program) => format!("emulator {program}"),
             Self::Pip => "Python's pip".to_owned(),
             Self::CyclesPlugin => "instruction counter".to_owned(),
+            Self::Browser => format!("browser {BROWSER}"),
             Self::Package(package) => format!("files of {}", package.source.title()),
         }
     }
@@ -115,6 +118,11 @@ impl Need {
                     "cargo build --release --package ocellus-cycles".to_owned(),
                 )
             }
+            Self::Browser => (
+                host.find(BROWSER)
+                    .and_then(|program| output(host, &program, &["--version"])),
+                format!("apt-get install {BROWSER}"),
+            ),
             Self::Package(package) => {
                 let missing = package.missing(host);
                 let names = match missing.as_slice() {
@@ -148,6 +156,7 @@ impl Need {
             Self::Emulator(program) => apt::install(host, &[emulator_package(program)], progress)?,
             Self::Pip => apt::install(host, &["python3", "python3-pip"], progress)?,
             Self::CyclesPlugin => cycles_plugin(host, progress).map(drop)?,
+            Self::Browser => apt::install(host, &[BROWSER], progress)?,
             Self::Package(package) => {
                 if matches!(package.source, crate::Source::Pypi { .. }) {
                     ensure(&[Self::Pip], host, progress)?;
@@ -175,6 +184,9 @@ pub fn ensure(needs: &[Need], host: &Host, progress: &dyn Progress) -> Result<()
         .filter(|n| !n.check(host).is_present())
         .try_for_each(|n| n.fix(host, progress))
 }
+
+/// The browser's program and Debian's package.
+const BROWSER: &str = "chromium";
 
 /// Debian's package of an emulator.
 fn emulator_package(program: &str) -> &'static str {

@@ -46,25 +46,29 @@ pub(crate) struct Bench {
 /// Cost of one layer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
-    instructions: Option<u64>,
-    estimated_cycles: Option<u64>,
-    wall_us: Option<f64>,
+    pub(crate) instructions: Option<u64>,
+    pub(crate) estimated_cycles: Option<u64>,
+    pub(crate) wall_us: Option<f64>,
 }
 
 pub(crate) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
-    let board = board::find(&args.board)?;
-    board::check_startable(&board)?;
-    let bench = if board.emulator.is_some() {
-        on_emulator(board, &file)?
-    } else {
-        on_this_machine(&board.name, &file)?
-    };
+    let bench = measure(board::find(&args.board)?, &file)?;
     if json {
         print_json(bench.to_json(&args.model.display().to_string()))
     } else {
         bench.print();
         Ok(())
+    }
+}
+
+/// One inference on a board that can be started: an emulated one, or this machine.
+pub(crate) fn measure(board: ocellus_board_file::Board, file: &ModelFile) -> Result<Bench> {
+    board::check_startable(&board)?;
+    if board.emulator.is_some() {
+        on_emulator(board, file)
+    } else {
+        on_this_machine(&board.name, file)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::args::CompareArgs;
 use crate::errors::{Row, measure};
 use crate::input::Given;
 use crate::output::{print_json, table};
-use crate::source::ModelFile;
+use crate::source::{ModelFile, Source};
 
 pub(crate) fn run(args: &CompareArgs, json: bool) -> Result<()> {
     let file = ModelFile::open(&args.int8)?;
@@ -16,9 +16,9 @@ pub(crate) fn run(args: &CompareArgs, json: bool) -> Result<()> {
         &args.float,
         &file,
         &args.int8,
-        &args.source,
+        Source::new(&args.source)?,
         &mut args.inputs.iter().map(|path| Given::open(path)),
-        &mut |_, _, _| {},
+        &mut |_, _| {},
     )?;
     let worst = errors.rows.first().context("no layer")?;
     if json {

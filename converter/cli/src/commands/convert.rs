@@ -17,7 +17,8 @@ use crate::board;
 use crate::input::{Border, Given, same_axes};
 use crate::layout::PictureAxes;
 use crate::output::{grouped, print_json, progress, table};
-use crate::source::{FloatModel, Source, pass_summary};
+use crate::sizes;
+use crate::source::{FloatModel, ModelFile, Source, pass_summary};
 
 /// What a conversion is asked for, beyond the model.
 pub(crate) struct Request<'a> {
@@ -83,6 +84,13 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         .as_ref()
         .map(|board| board::fit(board, report))
         .transpose()?;
+    let regions = match &board {
+        Some(board) => {
+            let file = ModelFile::from_bytes(&converted.compiled.bytes)?;
+            sizes::regions(board, &file, sizes::image(board, &file)?.as_ref())?
+        }
+        None => Vec::new(),
+    };
     write_aside(&args.output, &converted.compiled.bytes)?;
 
     for note in &converted.notes {
@@ -96,6 +104,9 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         grouped(report.arena_lower_bound_bytes),
         grouped(report.macs),
     );
+    if !regions.is_empty() {
+        eprint!("\n{}", sizes::regions_table(&regions));
+    }
     let fits = board::fits_everywhere(report)?;
     eprint!("\n{}", fits_table(&fits));
     if json {
@@ -112,6 +123,7 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
             "notes": converted.notes,
             "arena_region": placement.as_ref().map(|p| p.arena_region.clone()),
             "model_region": placement.as_ref().map(|p| p.model_region.clone()),
+            "regions": regions,
             "boards": fits.iter().map(|fit| json!({
                 "board": fit.board, "fits": fit.refusal.is_none(), "arena_region": fit.arena_region,
                 "model_region": fit.model_region, "why_not": fit.refusal,

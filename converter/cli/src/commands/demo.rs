@@ -45,7 +45,8 @@ pub(crate) fn run(args: &DemoArgs, json: bool) -> Result<()> {
     std::fs::create_dir_all(&args.output).with_context(|| args.output.display().to_string())?;
 
     let inputs = Inputs::open(&host)?;
-    let faces = faces::run(args, &inputs, m55)?;
+    let faces = faces::run(args, &inputs, m55.clone())?;
+    let page = faces::report(args, &inputs, &faces, m55)?;
     let crops = onet::run(args, &host, &inputs, &faces, m4)?;
 
     let rows: Vec<Vec<String>> = faces
@@ -69,15 +70,16 @@ pub(crate) fn run(args: &DemoArgs, json: bool) -> Result<()> {
     };
     eprint!("\n{}", table(&header, &rows));
     eprintln!(
-        "\nPC and device {exact}; the picture with its boxes is {}",
-        faces.picture.display()
+        "\nPC and device {exact}; the picture with its boxes is {}, the report on the detector {}",
+        faces.picture.display(),
+        page.display()
     );
     if json {
         print_json(json!({
             "faces_labelled": inputs.labels.len(), "faces_float": faces.float.found, "faces_host": faces.host.found,
             "faces_board": faces.board.found, "false_float": faces.float.false_positives, "false_host": faces.host.false_positives,
             "false_board": faces.board.false_positives, "bit_exact": faces.bit_exact && crops.bit_exact,
-            "picture": faces.picture, "instructions": faces.instructions, "macs_on_simd_share": faces.simd_share,
+            "picture": faces.picture, "report": page, "instructions": faces.instructions, "macs_on_simd_share": faces.simd_share,
             "onet_crops": crops.crops, "onet_agreement": crops.agreement, "onet_instructions": crops.instructions,
             "onet_ram_bytes": crops.rows.last().and_then(|row| row.ram_bytes),
             "onet_flash_bytes": crops.rows.last().and_then(|row| row.flash_bytes),

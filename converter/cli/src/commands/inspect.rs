@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use ocellus_board_file::Board;
 use ocellus_format::Isa;
 use ocellus_import::SourceFormat;
 use ocellus_kernels::best;
@@ -13,6 +14,7 @@ use crate::board;
 use crate::commands::convert::isa_named;
 use crate::layers::{Layer, layers, simd_share};
 use crate::output::{grouped, print_json, table};
+use crate::sizes;
 use crate::source::{FloatModel, ModelFile, Source, is_model_file};
 
 pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
@@ -30,11 +32,20 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
     let program = view.program();
     let info = file.interpreter.info();
     let isa: Isa = match &args.board {
-        Some(name) => isa_of_board(name)?,
+        Some(name) => isa_of_board(&board::find(name)?)?,
         None if program.isa == Isa::Reference => best(),
         None => program.isa,
     };
     let layers = layers(&file, isa)?;
+    let regions = match &args.board {
+        Some(name) => {
+            let board = board::find(name)?;
+            let image = sizes::image(&board, &file)?;
+            // A model that does not fit is inspected all the same.
+            sizes::regions(&board, &file, image.as_ref()).unwrap_or_default()
+        }
+        None => Vec::new(),
+    };
     let tensors: Vec<_> = (0..view.tensor_count() as u16)
         .filter_map(|index| Some((index, view.tensor(index)?)))
         .filter(|(_, tensor)| tensor.class != ocellus_format::Class::Constant)
@@ -48,7 +59,7 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
             "options": info.options, "notes": info.notes, "calibration_method": info.calibration.method,
             "inputs": info.inputs.iter().map(|i| json!({ "name": i.name, "shape": i.shape })).collect::<Vec<_>>(),
             "outputs": info.outputs.iter().map(|o| json!({ "name": o.name, "shape": o.shape })).collect::<Vec<_>>(),
-            "layers": layers.iter().map(Layer::to_json).collect::<Vec<_>>(),
+            "layers": layers.iter().map(Layer::to_json).collect::<Vec<_>>(), "regions": regions,
             "tensors": tensors.iter().map(|(index, t)| json!({
                 "name": info.tensor_names.get(usize::from(*index)), "shape": t.shape(), "scale": t.qparams.scale, "zero_point": t.qparams.zero_point,
                 "offset": t.offset, "bytes": t.len_bytes, "first_step": t.first_step, "last_step": t.last_step,
@@ -71,6 +82,9 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
     );
     for note in &info.notes {
         println!("note: {note}");
+    }
+    if !regions.is_empty() {
+        print!("\n{}", sizes::regions_table(&regions));
     }
     let rows: Vec<Vec<String>> = layers
         .iter()
@@ -123,8 +137,8 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn isa_of_board(name: &str) -> Result<Isa> {
-    let board = board::find(name)?;
+/// The kernels that a model gets on a board.
+pub(crate) fn isa_of_board(board: &Board) -> Result<Isa> {
     // The PC runs what it has; every other board names its instruction set.
     if board.emulator.is_none() && !board.is_bare_metal() {
         Ok(best())

@@ -9,4 +9,5 @@ pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod flash;
 pub(crate) mod inspect;
+pub(crate) mod report;
 pub(crate) mod run;

@@ -10,5 +10,6 @@ mod conversion;
 mod json;
 mod onnx;
 mod planted;
+mod report;
 mod tasks;
 mod workspace;

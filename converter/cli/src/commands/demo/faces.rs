@@ -20,10 +20,11 @@ use crate::board;
 use crate::commands::bench::plugin_option;
 use crate::commands::convert::Calibrate;
 use crate::commands::flash::memory;
+use crate::commands::report;
 use crate::commands::run::{float_answer, run_here};
 use crate::input::Given;
 use crate::output::grouped;
-use crate::source::ModelFile;
+use crate::source::{ModelFile, Source};
 
 /// What came of it.
 pub(super) struct Faces {
@@ -40,12 +41,40 @@ pub(super) struct Faces {
     pub(super) file: ModelFile,
 }
 
-pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces> {
-    step("CenterFace: converting to int8");
-    let source = recipe(
+/// Writes the page on the detector: its costs and memories on the board, and its error against float on the photograph.
+pub(super) fn report(
+    args: &DemoArgs,
+    inputs: &Inputs,
+    faces: &Faces,
+    m55: Board,
+) -> Result<PathBuf> {
+    step("CenterFace: the report");
+    let photograph = Given::Picture(Box::new(inputs.photograph.clone()));
+    let request = report::Request {
+        model: Path::new("centerface.oce"),
+        board: Some(m55),
+        bench: None,
+        against: Some((&inputs.centerface, source()?)),
+        inputs: &mut std::iter::once(Ok(photograph)),
+    };
+    let mut page = report::assemble(&faces.file, request)?;
+    page.headline.instructions = Some(faces.instructions);
+    let path = args.output.join("report.html");
+    report::write(&page, &path)?;
+    Ok(path)
+}
+
+/// What CenterFace's file leaves open.
+fn source() -> Result<Source> {
+    recipe(
         include_str!("../../../recipes/centerface.toml"),
         "centerface.toml",
-    )?;
+    )
+}
+
+pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces> {
+    step("CenterFace: converting to int8");
+    let source = source()?;
     let target = board::target(&m55)?;
     let calibrate = Calibrate::Pictures(inputs.calibration.clone());
     let (converted, file) = convert_for(
@@ -108,8 +137,7 @@ pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces>
         })
         .context("the board gave no faces")?;
     let memory = memory(&answers).context("the board did not say what memory it uses")?;
-    let report = Report::read(&counts)?;
-    let instructions = report
+    let instructions = Report::read(&counts)?
         .of(Kind::Inference)
         .next()
         .context("no inference was counted")?

@@ -1,0 +1,92 @@
+//! What a model takes of a board before it is flashed: code from the linked image, weights and arena from the file, region by region.
+
+use anyhow::Result;
+use ocellus_board_file::{Board, Role};
+use ocellus_board_host::{Image, OperatorSet, Variant, build_image};
+use ocellus_report::{Part, Region};
+use ocellus_setup::{DeviceToolchain, Host, Terminal};
+
+use crate::output::{grouped, table};
+use crate::source::ModelFile;
+
+/// The image for a model on a board without operating system; `None` for others, and, with a note, where its compiler is not here.
+pub(crate) fn image(board: &Board, file: &ModelFile) -> Result<Option<Image>> {
+    let Some(triple) = board.triple.as_ref().filter(|_| board.is_bare_metal()) else {
+        return Ok(None);
+    };
+    let host = Host::here()?;
+    if DeviceToolchain::find(&host, triple).is_none() {
+        eprintln!(
+            "note: the firmware's size is not known: no compiler for {triple} is here; `ocellus doctor --fix` gets it"
+        );
+        return Ok(None);
+    }
+    let operators = OperatorSet::of(&file.view()?);
+    let built = build_image(&host, board, &operators, Variant::Plain, &Terminal::new())?;
+    Ok(built)
+}
+
+/// The regions of a board, and what the model, its arena and its firmware take of each. None on a board with an operating system.
+///
+/// # Errors
+/// A part that has no place on the board.
+pub(crate) fn regions(
+    board: &Board,
+    file: &ModelFile,
+    image: Option<&Image>,
+) -> Result<Vec<Region>> {
+    if !board.is_bare_metal() {
+        return Ok(Vec::new());
+    }
+    let mut regions: Vec<Region> = board
+        .regions
+        .iter()
+        .map(|region| Region {
+            name: region.name.clone(),
+            kind: region.kind.name(),
+            size_bytes: region.size_bytes,
+            parts: Vec::new(),
+        })
+        .collect();
+    let arena_bytes = u64::from(file.view()?.program().arena_bytes);
+    let stack_bytes = board.stack_bytes();
+    let mut parts = vec![
+        (Role::Model, "model", file.bytes.len() as u64, true),
+        (Role::Arena, "arena", arena_bytes, true),
+        (Role::Statics, "stack", stack_bytes, false),
+    ];
+    if let Some(image) = image {
+        parts.push((Role::Code, "code", image.code_bytes, true));
+        parts.push((Role::Statics, "variables", image.statics_bytes, true));
+    }
+    for (role, what, bytes, exact) in parts {
+        let (slot, place) = board.place(role, bytes)?;
+        if let Some(region) = regions.iter_mut().find(|region| region.name == place.name) {
+            region.parts.push(Part {
+                what,
+                bytes,
+                slot_bytes: slot.size_bytes,
+                exact,
+            });
+        }
+    }
+    Ok(regions)
+}
+
+/// The same as a table for people.
+pub(crate) fn regions_table(regions: &[Region]) -> String {
+    let rows: Vec<Vec<String>> = regions
+        .iter()
+        .flat_map(|region| region.parts.iter().map(move |part| (region, part)))
+        .map(|(region, part)| {
+            vec![
+                region.name.clone(),
+                part.what.to_owned(),
+                grouped(part.bytes),
+                grouped(part.slot_bytes),
+                if part.exact { "exact" } else { "reserved" }.to_owned(),
+            ]
+        })
+        .collect();
+    table(&["region", "holds", "bytes", "of", ""], &rows)
+}
