@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | calibrate | [`Calibration::collect`](calibrate::Calibration::collect) | ranges of every tensor |
 //! | quantize | [`quantize::quantize`] | scale and zero point of every tensor |
+//! | reconstruct | [`reconstruct::reconstruct`] | integers of weights, and biases |
 //! | lower | [`lower::lower`] | operators of the device, constants |
 //! | pack | [`pack::pack`] | weights in the layout of the target's kernels |
 //! | plan | [`schedule::schedule`] | offsets of tensors and scratch |
@@ -22,6 +23,7 @@ pub mod lower;
 pub mod pack;
 pub mod plan;
 pub mod quantize;
+pub mod reconstruct;
 pub mod report;
 pub mod schedule;
 
@@ -55,10 +57,12 @@ impl Target {
 /// What compilation may do beyond the necessary; each can be switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passes {
-    /// The bias makes up for what rounding the weights adds on average (`bias-correction`).
+    /// The bias makes up for what rounding and clipping add on average (`bias-correction`).
     pub bias_correction: bool,
     /// Transposed convolutions whose taps do not meet become a 1x1 convolution and an interleave (`split-transpose-conv`).
     pub split_transpose_conv: bool,
+    /// Weights of a layer are rounded together, by what the layer computes (`reconstruction`).
+    pub reconstruction: bool,
     /// Operators may write over their first input (`in-place`).
     pub in_place: bool,
 }
@@ -68,6 +72,7 @@ impl Default for Passes {
         Passes {
             bias_correction: true,
             split_transpose_conv: true,
+            reconstruction: true,
             in_place: true,
         }
     }
@@ -75,7 +80,12 @@ impl Default for Passes {
 
 impl Passes {
     /// The names that [`without`](Self::without) knows.
-    pub const NAMES: [&'static str; 3] = ["bias-correction", "split-transpose-conv", "in-place"];
+    pub const NAMES: [&'static str; 4] = [
+        "bias-correction",
+        "reconstruction",
+        "split-transpose-conv",
+        "in-place",
+    ];
 
     /// Switches a pass off; `None` where no pass has that name.
     #[must_use]
@@ -87,6 +97,10 @@ impl Passes {
             },
             "split-transpose-conv" => Passes {
                 split_transpose_conv: false,
+                ..self
+            },
+            "reconstruction" => Passes {
+                reconstruction: false,
                 ..self
             },
             "in-place" => Passes {
@@ -147,7 +161,14 @@ pub fn compile(
 ) -> Result<Compiled, CompileError> {
     check_constants(graph)?;
     let quantization = quantize::quantize(graph, calibration)?;
-    let mut lowered = lower::lower(graph, &quantization, calibration, options.passes)?;
+    let passes = options.passes;
+    let choice = reconstruct::Choice {
+        weights: passes.reconstruction,
+        bias: passes.bias_correction,
+    };
+    let reconstruction =
+        reconstruct::reconstruct(graph, calibration, &quantization, choice, &mut |_, _| {})?;
+    let mut lowered = lower::lower(graph, &quantization, &reconstruction, options.passes)?;
     pack::pack(&mut lowered.program, options.target);
     let schedule = schedule::schedule(
         &mut lowered.program,

@@ -1,16 +1,19 @@
 //! The range of every tensor, from float execution of samples.
 //!
-//! Samples are run one at a time and their activations are counted and dropped, so memory does not grow with the number of samples.
+//! Samples are run one at a time and their activations are counted and dropped, so memory does not grow with the number of samples. Inputs are
+//! kept, up to a bound: some methods run them again.
 
 mod histogram;
+mod kept;
 
 use std::fmt;
 use std::str::FromStr;
 
 use ocellus_format::CalibrationData;
-use ocellus_ir::{BorderType, Executor, Graph, Op, TensorId};
+use ocellus_ir::{BorderType, Executor, Graph, TensorId};
 
 pub use histogram::{BIN_COUNT, Histogram};
+use kept::KeptSamples;
 
 use crate::CompileError;
 
@@ -89,9 +92,6 @@ pub struct TensorStatistics {
     pub histogram: Histogram,
     /// Only whole numbers were seen.
     pub whole_numbers: bool,
-    /// Sum of each index of the innermost axis, and how often it was seen; only where a layer with weights reads the tensor.
-    channel_sums: Vec<f64>,
-    channel_count: u64,
 }
 
 /// What was observed of a graph.
@@ -105,6 +105,7 @@ pub struct Calibration {
     pub sample_count: usize,
     statistics: Vec<Option<TensorStatistics>>,
     is_input: Vec<bool>,
+    kept: KeptSamples,
 }
 
 impl Calibration {
@@ -115,8 +116,6 @@ impl Calibration {
         let empty = || TensorStatistics {
             histogram: Histogram::default(),
             whole_numbers: true,
-            channel_sums: Vec::new(),
-            channel_count: 0,
         };
         for input in &graph.inputs {
             statistics[input.tensor.0] = Some(empty());
@@ -125,29 +124,13 @@ impl Calibration {
         for node in &graph.nodes {
             statistics[node.output.0] = Some(empty());
         }
-        for node in &graph.nodes {
-            if matches!(
-                node.op,
-                Op::Conv2d { .. } | Op::TransposeConv2d { .. } | Op::FullyConnected
-            ) && let Some(statistics) = &mut statistics[node.inputs[0].0]
-            {
-                statistics.channel_sums = vec![
-                    0.0;
-                    graph
-                        .tensor(node.inputs[0])
-                        .shape
-                        .last()
-                        .copied()
-                        .unwrap_or(1)
-                ];
-            }
-        }
         Calibration {
             method,
             data: CalibrationData::None,
             sample_count: 0,
             statistics,
             is_input,
+            kept: KeptSamples::default(),
         }
     }
 
@@ -216,6 +199,7 @@ impl Calibration {
             });
         }
         self.sample_count += 1;
+        self.kept.offer(&sample.inputs);
         self.record(sample.sha256);
         Ok(())
     }
@@ -243,16 +227,15 @@ impl Calibration {
         if self.is_input[id.0] && statistics.whole_numbers {
             statistics.whole_numbers = values.iter().all(|v| v.fract() == 0.0);
         }
-        let channels = statistics.channel_sums.len();
-        if channels > 0 {
-            for row in values.chunks_exact(channels) {
-                for (sum, &value) in statistics.channel_sums.iter_mut().zip(row) {
-                    *sum += f64::from(value);
-                }
-            }
-            statistics.channel_count += (values.len() / channels) as u64;
-        }
         true
+    }
+
+    /// At most `count` of the samples, evenly spread: the values of each input, as they were given.
+    pub fn kept_samples(&self, count: usize) -> Vec<Vec<Vec<f32>>> {
+        let count = count.min(self.kept.len());
+        (0..count)
+            .map(|index| self.kept.get(index * self.kept.len() / count))
+            .collect()
     }
 
     /// What was observed of a tensor.
@@ -276,20 +259,6 @@ impl Calibration {
             )),
             Method::LeastError => statistics.histogram.least_error_range(),
         }
-    }
-
-    /// The mean of each index of the innermost axis, where a layer with weights reads the tensor.
-    pub fn channel_means(&self, id: TensorId) -> Option<Vec<f32>> {
-        let statistics = self.statistics(id)?;
-        let count = statistics.channel_count as f64;
-        let known = statistics.channel_count > 0;
-        known.then(|| {
-            statistics
-                .channel_sums
-                .iter()
-                .map(|sum| (sum / count) as f32)
-                .collect()
-        })
     }
 }
 

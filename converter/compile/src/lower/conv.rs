@@ -9,44 +9,35 @@ use super::{
 };
 use crate::CompileError;
 use crate::quantize::channels::{IntegerLayer, RealLayer, quantize_layer};
+use crate::reconstruct::ChosenIntegers;
 
 /// Weights and bias of a layer as `[out_c, taps]`.
 struct Real {
     weights: Vec<f32>,
     bias: Vec<f32>,
-    /// What each tap reads on average, `[groups, taps]`.
-    tap_means: Option<Vec<f32>>,
+    /// Integers that were chosen before.
+    chosen: Option<ChosenIntegers>,
 }
 
 impl Lowering<'_> {
     /// Weights and bias in float; input channels are innermost.
-    fn real_layer(&self, node: &Node, groups: usize) -> Result<Real, CompileError> {
+    fn real_layer(&self, node: &Node) -> Result<Real, CompileError> {
         let shape = self.input_shape(node, 1);
         let out_c = shape[0];
-        let group_in_c = *shape.last().unwrap_or(&1);
         let weights = self.constant_input(node, 1)?.to_vec();
         let bias = if node.inputs.len() > 2 {
             self.constant_input(node, 2)?.to_vec()
         } else {
             vec![0.0; out_c]
         };
-        let taps = weights.len() / out_c.max(1);
-        let means = self
-            .passes
-            .bias_correction
-            .then(|| self.calibration.channel_means(node.inputs[0]))
-            .flatten();
-        let tap_means = means
-            .filter(|means| means.len() == groups * group_in_c)
-            .map(|means| {
-                (0..groups * taps)
-                    .map(|i| means[i / taps * group_in_c + i % taps % group_in_c])
-                    .collect()
-            });
+        let (bias, chosen) = match self.reconstruction.layer(node.output) {
+            Some(layer) => (layer.bias.clone(), layer.weights.clone()),
+            None => (bias, None),
+        };
         Ok(Real {
             weights,
             bias,
-            tap_means,
+            chosen,
         })
     }
 
@@ -61,7 +52,7 @@ impl Lowering<'_> {
             bias: &real.bias,
             input: input.qparams,
             output: self.output_params(node)?,
-            tap_means: real.tap_means.as_deref(),
+            chosen: real.chosen.as_ref().map(Into::into),
         })
         .map_err(|error| {
             unsupported(
@@ -109,7 +100,7 @@ impl Lowering<'_> {
         groups: usize,
     ) -> Result<(), CompileError> {
         let input = self.input(node, 0)?;
-        let real = self.real_layer(node, groups)?;
+        let real = self.real_layer(node)?;
         let (x, w, y) = (
             self.input_shape(node, 0).to_vec(),
             self.input_shape(node, 1).to_vec(),
@@ -170,7 +161,7 @@ impl Lowering<'_> {
         groups: usize,
     ) -> Result<(), CompileError> {
         let input = self.input(node, 0)?;
-        let real = self.real_layer(node, groups)?;
+        let real = self.real_layer(node)?;
         let (x, w, y) = (
             self.input_shape(node, 0).to_vec(),
             self.input_shape(node, 1).to_vec(),
@@ -230,7 +221,7 @@ impl Lowering<'_> {
         let mut spread = Real {
             weights: Vec::with_capacity(real.weights.len()),
             bias: Vec::new(),
-            tap_means: None,
+            chosen: None,
         };
         for tap in 0..taps {
             for oc in 0..out_c {
@@ -241,7 +232,6 @@ impl Lowering<'_> {
             }
             spread.bias.extend_from_slice(&real.bias);
         }
-        spread.tap_means = real.tap_means.map(|means| means[..in_c].to_vec());
         let qparams = self.output_params(node)?;
         let output = output_s8(node, qparams);
         let layer = self.integer_layer(node, &spread, input)?;
@@ -281,7 +271,7 @@ impl Lowering<'_> {
 
     pub(super) fn fully_connected(&mut self, node: &Node) -> Result<(), CompileError> {
         let input = self.input(node, 0)?;
-        let real = self.real_layer(node, 1)?;
+        let real = self.real_layer(node)?;
         let w = self.input_shape(node, 1).to_vec();
         let &[out_c, in_c] = w.as_slice() else {
             return Err(unsupported(
@@ -321,7 +311,7 @@ impl Lowering<'_> {
         let real = Real {
             weights: factors.to_vec(),
             bias: offsets.to_vec(),
-            tap_means: None,
+            chosen: None,
         };
         let output = output_s8(node, self.output_params(node)?);
         let layer = self.integer_layer(node, &real, input)?;

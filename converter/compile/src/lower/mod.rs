@@ -21,8 +21,8 @@ pub(crate) use binary::swapped;
 pub use device::{Constant, DeviceNode, DeviceOp, DeviceProgram, DeviceTensor, Operand, Values};
 pub(crate) use device::{dims, each};
 
-use crate::calibrate::Calibration;
 use crate::quantize::{Quantization, params};
+use crate::reconstruct::Reconstruction;
 use crate::{CompileError, Passes};
 
 /// What happened to a layer that its user may want to know.
@@ -56,13 +56,13 @@ pub struct Lowered {
 pub fn lower(
     graph: &Graph,
     quantization: &Quantization,
-    calibration: &Calibration,
+    reconstruction: &Reconstruction,
     passes: Passes,
 ) -> Result<Lowered, CompileError> {
     let mut lowering = Lowering {
         graph,
         quantization,
-        calibration,
+        reconstruction,
         passes,
         lowered: Lowered {
             program: DeviceProgram::default(),
@@ -133,7 +133,7 @@ struct Placed {
 struct Lowering<'g> {
     graph: &'g Graph,
     quantization: &'g Quantization,
-    calibration: &'g Calibration,
+    reconstruction: &'g Reconstruction,
     passes: Passes,
     lowered: Lowered,
     /// Constants by a digest of type, shape and values.

@@ -15,8 +15,17 @@ pub struct RealLayer<'a> {
     pub input: QParams,
     /// Of the output.
     pub output: QParams,
-    /// What each tap reads on average, `[groups, taps]`: then the bias makes up for what rounding the weights adds on average.
-    pub tap_means: Option<&'a [f32]>,
+    /// Integers and scales that were chosen before; a channel whose accumulator they could overflow is rounded anew.
+    pub chosen: Option<ChosenWeights<'a>>,
+}
+
+/// The integers of a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct ChosenWeights<'a> {
+    /// `[out_c, taps]`.
+    pub weights: &'a [i8],
+    /// One an output channel.
+    pub scales: &'a [f64],
 }
 
 /// A layer in integers.
@@ -68,6 +77,24 @@ const DEAD_FACTOR: f64 = 1.0 / 1024.0;
 /// Smallest rescale: the fast range's lower end. A channel below it never moves the output by more than a few steps.
 const FACTOR_MIN: f64 = 1.0 / (1 << 24) as f64;
 
+/// Largest magnitude of a weight's integer.
+pub const WEIGHT_MAX: f64 = 127.0;
+
+/// The scale of a channel and whether its bias widened it; `None` where it has no weights.
+pub fn channel_scale(
+    largest: f64,
+    bias: f64,
+    scale_in: f64,
+    scale_out: f64,
+) -> Option<(f64, bool)> {
+    if largest == 0.0 {
+        return None;
+    }
+    let wanted = (largest / WEIGHT_MAX).max(FACTOR_MIN * scale_out / scale_in);
+    let for_bias = bias.abs() / (scale_in * BIAS_MAX);
+    Some((wanted.max(for_bias), for_bias > wanted))
+}
+
 /// Rounds a layer to integers.
 ///
 /// # Errors
@@ -88,51 +115,39 @@ pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, FactorTooLarg
         widened_channels: 0,
         slow_requants: 0,
     };
-    let groups = real
-        .tap_means
-        .map_or(1, |means| means.len() / taps.max(1))
-        .max(1);
     for (oc, (row, &bias)) in real.weights.chunks(taps.max(1)).zip(real.bias).enumerate() {
         let largest = row
             .iter()
             .fold(0f64, |largest, &w| largest.max(f64::from(w).abs()));
         let bias = f64::from(bias);
-        let mut scale = if largest == 0.0 {
-            layer.dead_channels += 1;
-            DEAD_FACTOR * scale_out / scale_in
-        } else {
-            let wanted = (largest / 127.0).max(FACTOR_MIN * scale_out / scale_in);
-            let for_bias = bias.abs() / (scale_in * BIAS_MAX);
-            if for_bias > wanted {
-                layer.widened_channels += 1;
-            }
-            wanted.max(for_bias)
-        };
-        let means = real.tap_means.map(|means| {
-            let group = oc / (out_c / groups).max(1);
-            &means[group * taps..(group + 1) * taps]
+        let chosen = real.chosen.map(|chosen| {
+            let row = &chosen.weights[oc * taps..(oc + 1) * taps];
+            (row, chosen.scales[oc])
         });
+        let mut scale = match channel_scale(largest, bias, scale_in, scale_out) {
+            None => {
+                layer.dead_channels += 1;
+                DEAD_FACTOR * scale_out / scale_in
+            }
+            Some((scale, widened)) => {
+                layer.widened_channels += usize::from(widened);
+                chosen.map_or(scale, |(_, scale)| scale)
+            }
+        };
         let mut widened = false;
         let (quantized, quantized_bias, bound) = loop {
-            let quantized: Vec<i8> = row
-                .iter()
-                .map(|&w| {
-                    (f64::from(w) / scale)
-                        .round_ties_even()
-                        .clamp(-127.0, 127.0) as i8
-                })
-                .collect();
-            let surplus: f64 = means.map_or(0.0, |means| {
-                let errors = quantized
+            let quantized: Vec<i8> = match chosen {
+                Some((row, _)) if !widened && largest > 0.0 => row.to_vec(),
+                _ => row
                     .iter()
-                    .zip(row)
-                    .map(|(&q, &w)| f64::from(q) * scale - f64::from(w));
-                errors
-                    .zip(means)
-                    .map(|(error, &mean)| error * f64::from(mean))
-                    .sum()
-            });
-            let quantized_bias = ((bias - surplus) / (scale_in * scale))
+                    .map(|&w| {
+                        (f64::from(w) / scale)
+                            .round_ties_even()
+                            .clamp(-WEIGHT_MAX, WEIGHT_MAX) as i8
+                    })
+                    .collect(),
+            };
+            let quantized_bias = (bias / (scale_in * scale))
                 .round_ties_even()
                 .clamp(-BIAS_MAX, BIAS_MAX);
             let magnitude: f64 = quantized.iter().map(|&w| f64::from(w).abs()).sum();
@@ -166,7 +181,7 @@ mod tests {
             bias,
             input,
             output,
-            tap_means: None,
+            chosen: None,
         })
         .unwrap()
     }
@@ -265,32 +280,5 @@ mod tests {
             };
             assert_eq!(sum(input.zero_point) + l.bias[oc], sum(0) + folded);
         }
-    }
-
-    #[test]
-    fn means_move_the_bias_by_what_rounding_adds() {
-        let weights = [1.0, 0.3, 0.3, 0.3];
-        let (input, output) = (from_range(0.0, 4.0), from_range(0.0, 8.0));
-        let means = [2.0; 4];
-        let plain = layer(&weights, &[0.0], input, output);
-        let corrected = quantize_layer(RealLayer {
-            weights: &weights,
-            bias: &[0.0],
-            input,
-            output,
-            tap_means: Some(&means),
-        })
-        .unwrap();
-        let step = f64::from(input.scale) * plain.scales[0];
-        let mean = |l: &IntegerLayer| {
-            l.weights
-                .iter()
-                .map(|&w| f64::from(w) * l.scales[0] * 2.0)
-                .sum::<f64>()
-                + f64::from(l.bias[0]) * step
-        };
-        let exact = 1.9 * 2.0;
-        assert!((mean(&corrected) - exact).abs() <= step);
-        assert!((mean(&corrected) - exact).abs() < (mean(&plain) - exact).abs());
     }
 }

@@ -1,5 +1,7 @@
 //! A safe border around `matrixmultiply`, and a dot product for single rows.
 
+use std::ops::Range;
+
 /// A matrix inside a slice: element `(i, j)` is `data[i * row + j * column]`.
 #[derive(Clone, Copy)]
 pub(super) struct Strided<'a> {
@@ -59,6 +61,44 @@ pub(super) fn sgemm(
             1,
         );
     }
+}
+
+/// Neighbouring columns of a row-major matrix.
+#[derive(Clone, Debug)]
+pub struct Columns<'a> {
+    /// The matrix.
+    pub data: &'a [f32],
+    /// Columns of the matrix.
+    pub width: usize,
+    /// Those that count.
+    pub range: Range<usize>,
+}
+
+/// Adds `lhs^T * rhs` to `out`, which has a row for each column of `lhs` and a column for each of `rhs`.
+///
+/// # Panics
+/// Where a slice has another length than `rows` and the columns ask for.
+pub fn add_transposed_product(rows: usize, lhs: Columns<'_>, rhs: Columns<'_>, out: &mut [f32]) {
+    let (m, n) = (lhs.range.len(), rhs.range.len());
+    assert_eq!(
+        (lhs.data.len(), rhs.data.len(), out.len()),
+        (rows * lhs.width, rows * rhs.width, m * n),
+        "lengths follow from the shapes"
+    );
+    if rows == 0 {
+        return;
+    }
+    let transposed = Strided {
+        data: &lhs.data[lhs.range.start..],
+        row: 1,
+        column: lhs.width,
+    };
+    let right = Strided {
+        data: &rhs.data[rhs.range.start..],
+        row: rhs.width,
+        column: 1,
+    };
+    sgemm([m, rows, n], transposed, right, 1.0, out, n);
 }
 
 /// Sum of products, in eight partial sums so that it vectorizes.

@@ -12,6 +12,7 @@ mod movement;
 mod pool;
 mod resize;
 
+pub use gemm::{Columns, add_transposed_product};
 pub use resize::{linear_taps, nearest_index, source_coordinate};
 
 use thiserror::Error;
