@@ -7,11 +7,11 @@ mod lint;
 mod steps;
 mod tidy;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use ocellus_setup::Host;
 
-use steps::{Failure, Step, run_all};
+use steps::{Failure, Step, cargo, run_all};
 
 /// The steps of `check`, the quick ones first.
 const CHECK: [Step; 7] = [
@@ -64,6 +64,7 @@ fn usage() -> String {
     for step in CHECK.iter().chain([&SETUP]) {
         text += &format!("  {:<13} {}\n", step.name, step.does);
     }
+    text += "  accuracy      int8 against float for the promised models, into docs/accuracy.md with --update: minutes; --only NAME for one\n";
     text
 }
 
@@ -84,8 +85,37 @@ fn run(command: &str) -> Result<(), Failure> {
     }
 }
 
+/// Hands its arguments to the program that measures, built beside the one that is measured.
+fn accuracy(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let measured = Host::here()
+        .map_err(|error| error.to_string())
+        .and_then(|host| {
+            let packages = ["-p", "ocellus-cli", "-p", "ocellus-accuracy"];
+            let built = cargo(&host, &["build", "--release"])
+                .args(packages)
+                .status();
+            if !built.is_ok_and(|status| status.success()) {
+                return Err("`cargo build --release` failed".to_owned());
+            }
+            let program = host.target.join("release/ocellus-accuracy");
+            let status = Command::new(program).args(arguments).status();
+            status.map_err(|error| error.to_string())
+        });
+    match measured {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: accuracy: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq("accuracy").is_some() {
+        return accuracy(arguments);
+    }
     let (first, second) = (arguments.next(), arguments.next());
     let command = match (first.as_deref(), second) {
         (None | Some("help" | "-h" | "--help"), _) => {
