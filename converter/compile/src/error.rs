@@ -70,6 +70,16 @@ pub enum CompileError {
         /// The tensor.
         tensor: String,
     },
+    /// A model that is quantized already leaves a tensor without a scale, and there are no samples to choose one by.
+    #[error(
+        "tensor `{tensor}` ({origin}) has no scale in the file, and none follows from its neighbours; give samples with --calibrate to choose one"
+    )]
+    NoScale {
+        /// The tensor.
+        tensor: String,
+        /// What makes it.
+        origin: String,
+    },
     /// An output of the model does not depend on its inputs.
     #[error(
         "output `{output}` is a constant, and a device has nothing to compute for it; remove it from the model"

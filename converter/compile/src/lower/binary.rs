@@ -1,5 +1,6 @@
 //! Operators of two values.
 
+use ocellus_format::QParams;
 use ocellus_format::ops::{self, BROADCAST_RANK, Binary, MAX_SIZE};
 use ocellus_ir::{BinaryOp, Node};
 
@@ -89,7 +90,18 @@ impl Lowering<'_> {
                 "check the constant: a divisor is zero",
             ));
         }
-        let qparams = if linear {
+        let grid = self.graph.tensor(node.inputs[1 - x]).grid.as_ref();
+        // The file's own numbers, where they are 8 bits wide.
+        let kept = grid.filter(|grid| {
+            let is_step = |&v: &f32| (grid.round(v) - v).abs() <= 1e-3 * grid.scale();
+            linear && grid.scales.len() == 1 && values.iter().all(is_step)
+        });
+        let qparams = if let Some(grid) = kept {
+            QParams {
+                scale: grid.scale(),
+                zero_point: grid.zero_point,
+            }
+        } else if linear {
             from_range(
                 values.iter().copied().fold(0.0, f32::min),
                 values.iter().copied().fold(0.0, f32::max),

@@ -8,7 +8,7 @@ use super::{
     window_2d,
 };
 use crate::CompileError;
-use crate::quantize::channels::{IntegerLayer, RealLayer, quantize_layer};
+use crate::quantize::channels::{IntegerLayer, LayerError, RealLayer, quantize_layer};
 use crate::reconstruct::ChosenIntegers;
 
 /// Weights and bias of a layer as `[out_c, taps]`.
@@ -17,6 +17,8 @@ struct Real {
     bias: Vec<f32>,
     /// Integers that were chosen before.
     chosen: Option<ChosenIntegers>,
+    /// Scales of weights that are whole steps of the source file, one an output channel.
+    scales: Option<Vec<f32>>,
 }
 
 impl Lowering<'_> {
@@ -30,14 +32,21 @@ impl Lowering<'_> {
         } else {
             vec![0.0; out_c]
         };
+        let grid = self.graph.tensor(node.inputs[1]).grid.as_ref();
+        let scales = grid.map(|grid| match grid.scales[..] {
+            [scale] => vec![scale; out_c],
+            _ => grid.scales.to_vec(),
+        });
         let (bias, chosen) = match self.reconstruction.layer(node.output) {
-            Some(layer) => (layer.bias.clone(), layer.weights.clone()),
-            None => (bias, None),
+            // Where nothing is rounded there is nothing to make up for.
+            Some(layer) if scales.is_none() => (layer.bias.clone(), layer.weights.clone()),
+            _ => (bias, None),
         };
         Ok(Real {
             weights,
             bias,
             chosen,
+            scales,
         })
     }
 
@@ -53,14 +62,24 @@ impl Lowering<'_> {
             input: input.qparams,
             output: self.output_params(node)?,
             chosen: real.chosen.as_ref().map(Into::into),
+            scales: real.scales.as_deref(),
         })
         .map_err(|error| {
-            unsupported(
-                node,
-                error.to_string(),
-                "check the weights: their range is far beyond that of the output",
-            )
+            let remedy = match error {
+                LayerError::Factor(_) => {
+                    "check the weights: their range is far beyond that of the output"
+                }
+                LayerError::Accumulator { .. } => "convert the float model it was made from",
+            };
+            unsupported(node, error.to_string(), remedy)
         })?;
+        if let Some(channel) = layer.wide_channels().first() {
+            return Err(unsupported(
+                node,
+                format!("weights of output channel {channel} are more than 127 steps from zero"),
+                "convert the float model it was made from",
+            ));
+        }
         self.lowered.layers.push((
             node.name.clone(),
             LayerNotes {
@@ -129,7 +148,7 @@ impl Lowering<'_> {
                 output,
                 acc_bound: layer.acc_bound,
             };
-            let weights = swap_axes(&layer.weights, out_c, kernel_h * kernel_w);
+            let weights = swap_axes(&layer.narrow(), out_c, kernel_h * kernel_w);
             let operands = self.layer_operands(
                 node,
                 input,
@@ -149,7 +168,7 @@ impl Lowering<'_> {
             layout: WeightLayout::Portable,
             acc_bound: layer.acc_bound,
         };
-        let operands = self.layer_operands(node, input, &layer, (w, layer.weights.clone()), bias);
+        let operands = self.layer_operands(node, input, &layer, (w, layer.narrow()), bias);
         self.finish(node, DeviceOp::Conv2d(op), operands)
     }
 
@@ -203,7 +222,7 @@ impl Lowering<'_> {
         };
         // Taps that reach nothing are left out, so the zero point is not folded in.
         let bias = layer.bias.clone();
-        let operands = self.layer_operands(node, input, &layer, (w, layer.weights.clone()), bias);
+        let operands = self.layer_operands(node, input, &layer, (w, layer.narrow()), bias);
         self.finish(node, DeviceOp::TransposeConv2d(op), operands)
     }
 
@@ -222,6 +241,7 @@ impl Lowering<'_> {
             weights: Vec::with_capacity(real.weights.len()),
             bias: Vec::new(),
             chosen: None,
+            scales: real.scales.map(|scales| scales.repeat(taps)),
         };
         for tap in 0..taps {
             for oc in 0..out_c {
@@ -254,7 +274,7 @@ impl Lowering<'_> {
             layout: WeightLayout::Portable,
             acc_bound: layer.acc_bound,
         };
-        let weights = (vec![taps * out_c, 1, 1, in_c], layer.weights.clone());
+        let weights = (vec![taps * out_c, 1, 1, in_c], layer.narrow());
         let operands = self.layer_operands(node, input, &layer, weights, bias);
         let spread = self.push(node, "taps", DeviceOp::Conv2d(op), operands, shape, qparams)?;
         let interleave = ops::Transpose {
@@ -291,7 +311,7 @@ impl Lowering<'_> {
             acc_bound: layer.acc_bound,
         };
         let bias = layer.folded_bias(input.qparams.zero_point);
-        let operands = self.layer_operands(node, input, &layer, (w, layer.weights.clone()), bias);
+        let operands = self.layer_operands(node, input, &layer, (w, layer.narrow()), bias);
         self.finish(node, DeviceOp::FullyConnected(op), operands)
     }
 
@@ -312,6 +332,7 @@ impl Lowering<'_> {
             weights: factors.to_vec(),
             bias: offsets.to_vec(),
             chosen: None,
+            scales: None,
         };
         let output = output_s8(node, self.output_params(node)?);
         let layer = self.integer_layer(node, &real, input)?;
@@ -331,7 +352,7 @@ impl Lowering<'_> {
             acc_bound: layer.acc_bound,
         };
         let bias = layer.folded_bias(input.qparams.zero_point);
-        let weights = (vec![1, 1, channels], layer.weights.clone());
+        let weights = (vec![1, 1, channels], layer.narrow());
         let operands = self.layer_operands(node, input, &layer, weights, bias);
         self.finish(node, DeviceOp::DepthwiseConv2d(op), operands)
     }

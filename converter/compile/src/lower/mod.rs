@@ -90,6 +90,7 @@ pub fn lower(
                     output: output.name.clone(),
                 });
             };
+            let index = lowering.delivered(id, index)?;
             let program = &mut lowering.lowered.program;
             if !program.outputs.contains(&index) {
                 program.outputs.push(index);
@@ -99,6 +100,27 @@ pub fn lower(
         }
     }
     Ok(lowering.lowered)
+}
+
+impl Lowering<'_> {
+    /// The tensor of an output: an input's bytes that were given other numbers are copied, for the reader of the output to know these.
+    fn delivered(&mut self, id: TensorId, index: usize) -> Result<usize, CompileError> {
+        let qparams = self.quantization.params(self.graph, id)?;
+        let writer = self.graph.nodes.iter().find(|node| node.output == id);
+        let Some(writer) =
+            writer.filter(|_| self.lowered.program.tensors[index].qparams != qparams)
+        else {
+            return Ok(index);
+        };
+        let shape = self.output_shape(writer);
+        let entries = self.list(writer, "table", Values::S8((-128..=127).collect()));
+        let len = shape.iter().product::<usize>() as u32;
+        let lookup = DeviceOp::Lookup(ocellus_format::ops::Lookup { len });
+        let operands = vec![Operand::Tensor(index), entries];
+        let placed = self.push(writer, "delivered", lookup, operands, shape, qparams)?;
+        self.alias_to(writer, placed);
+        Ok(self.lowered.program.placed[id.0].unwrap_or(index))
+    }
 }
 
 /// Nodes that some output depends on.
@@ -207,9 +229,10 @@ impl Lowering<'_> {
     fn input(&self, node: &Node, position: usize) -> Result<Placed, CompileError> {
         let id = node.inputs[position];
         match self.lowered.program.placed[id.0] {
+            // The tensor's own numbers: a raw input's bytes may have been given other ones where they lie.
             Some(index) => Ok(Placed {
                 operand: Operand::Tensor(index),
-                qparams: self.lowered.program.tensors[index].qparams,
+                qparams: self.quantization.params(self.graph, id)?,
             }),
             None => Err(unsupported(
                 node,
@@ -217,6 +240,13 @@ impl Lowering<'_> {
                 "fold constants before conversion (for example with onnxsim), or leave constant folding switched on",
             )),
         }
+    }
+
+    /// The input of an operator that only moves values, in the scale of its output.
+    fn moved_input(&mut self, node: &Node) -> Result<Placed, CompileError> {
+        let input = self.input(node, 0)?;
+        let shape = self.input_shape(node, 0).to_vec();
+        self.rescale(node, "rescale", input, shape, self.output_params(node)?)
     }
 
     /// The constant at a position.
@@ -364,7 +394,7 @@ impl Lowering<'_> {
     }
 
     fn alias(&mut self, node: &Node) -> Result<(), CompileError> {
-        let placed = self.input(node, 0)?;
+        let placed = self.moved_input(node)?;
         self.alias_to(node, placed);
         Ok(())
     }

@@ -68,7 +68,7 @@ fn merge_slice(axes: impl DoubleEndedIterator<Item = SliceAxis>) -> Vec<SliceAxi
 
 impl Lowering<'_> {
     pub(super) fn transpose(&mut self, node: &Node, order: &[usize]) -> Result<(), CompileError> {
-        let input = self.input(node, 0)?;
+        let input = self.moved_input(node)?;
         let shape = self.input_shape(node, 0).to_vec();
         let placed = self.permute(node, "", input, &shape, order)?;
         self.alias_to(node, placed);
@@ -166,7 +166,7 @@ impl Lowering<'_> {
         begin: &[usize],
         step: &[usize],
     ) -> Result<(), CompileError> {
-        let input = self.input(node, 0)?;
+        let input = self.moved_input(node)?;
         let shape = self.input_shape(node, 0).to_vec();
         let taken = self.output_shape(node);
         let axes = (0..shape.len()).map(|a| SliceAxis {
@@ -218,7 +218,7 @@ impl Lowering<'_> {
         after: &[usize],
         value: f32,
     ) -> Result<(), CompileError> {
-        let input = self.input(node, 0)?;
+        let input = self.moved_input(node)?;
         let shape = self.input_shape(node, 0);
         // Size, before, after; innermost first.
         let mut merged: Vec<[usize; 3]> = Vec::new();
@@ -260,7 +260,7 @@ impl Lowering<'_> {
         axis: usize,
         indices: &[usize],
     ) -> Result<(), CompileError> {
-        let input = self.input(node, 0)?;
+        let input = self.moved_input(node)?;
         let shape = self.input_shape(node, 0).to_vec();
         let out_shape = self.output_shape(node);
         let slice_axes = |begin: usize, step: usize, taken: usize| {

@@ -5,6 +5,7 @@ use ocellus_ir::{Node, UnaryOp};
 
 use super::{DeviceOp, Lowering, Operand, Placed, Values, output_s8, unsupported};
 use crate::CompileError;
+use crate::quantize::SOFTMAX_OUTPUT;
 use crate::quantize::params::table;
 use crate::quantize::requant::requant;
 
@@ -25,6 +26,12 @@ impl Lowering<'_> {
         let (low, high) = node.clamp.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
         let limited = |x| f(x).max(f64::from(low)).min(f64::from(high));
         let entries = table(input.qparams, self.output_params(node)?, limited);
+        let raw = self.graph.inputs.iter().any(|i| i.tensor == node.inputs[x]);
+        if raw && entries.iter().copied().eq(-128..=127) {
+            // The user's bytes are the numbers already, only with another scale: they stay where they are.
+            self.alias_to(node, input);
+            return Ok(());
+        }
         let operands = vec![input.operand, self.list(node, "table", Values::S8(entries))];
         self.finish(
             node,
@@ -134,8 +141,16 @@ impl Lowering<'_> {
             exp_bits,
         });
         let entries = self.list(node, "exponentials", Values::U32(entries));
+        let wanted = self.output_params(node)?;
         if shape[axis + 1..].iter().all(|&size| size == 1) {
-            return self.finish(node, op, vec![input.operand, entries]);
+            let operands = vec![input.operand, entries];
+            if wanted == SOFTMAX_OUTPUT {
+                return self.finish(node, op, operands);
+            }
+            let result = self.push(node, "softmax", op, operands, shape.clone(), SOFTMAX_OUTPUT)?;
+            let placed = self.rescale(node, "", result, shape, wanted)?;
+            self.alias_to(node, placed);
+            return Ok(());
         }
         let to_end: Vec<usize> = (0..shape.len())
             .filter(|&a| a != axis)
@@ -143,15 +158,15 @@ impl Lowering<'_> {
             .collect();
         let moved = self.permute(node, "axis_last", input, &shape, &to_end)?;
         let moved_shape: Vec<usize> = to_end.iter().map(|&a| shape[a]).collect();
-        let qparams = self.output_params(node)?;
         let result = self.push(
             node,
             "softmax",
             op,
             vec![moved.operand, entries],
             moved_shape.clone(),
-            qparams,
+            SOFTMAX_OUTPUT,
         )?;
+        let result = self.rescale(node, "rescale", result, moved_shape.clone(), wanted)?;
         let mut back = vec![0; shape.len()];
         for (position, &axis) in to_end.iter().enumerate() {
             back[axis] = position;

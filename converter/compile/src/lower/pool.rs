@@ -14,7 +14,7 @@ impl Lowering<'_> {
         kernel: [usize; 2],
         window: &Window,
     ) -> Result<(), CompileError> {
-        let input = self.input(node, 0)?;
+        let input = self.moved_input(node)?;
         let (x, y) = (self.input_shape(node, 0), self.output_shape(node));
         let op = ops::MaxPool2d {
             window: window_2d(node, window, kernel, x, &y)?,

@@ -15,7 +15,7 @@ impl Lowering<'_> {
         coordinates: CoordinateMode,
         scale: [f32; 2],
     ) -> Result<(), CompileError> {
-        let input = self.input(node, 0)?;
+        let input = self.moved_input(node)?;
         let (x, y) = (self.input_shape(node, 0).to_vec(), self.output_shape(node));
         let (&[batch, in_h, in_w, channels], &[_, out_h, out_w, _]) = (x.as_slice(), y.as_slice())
         else {

@@ -17,6 +17,24 @@ pub struct RealLayer<'a> {
     pub output: QParams,
     /// Integers and scales that were chosen before; a channel whose accumulator they could overflow is rounded anew.
     pub chosen: Option<ChosenWeights<'a>>,
+    /// The scales of weights that are whole steps already, one an output channel: their integers stay what they are.
+    pub scales: Option<&'a [f32]>,
+}
+
+/// Why a layer does not become integers.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum LayerError {
+    /// Weights times inputs are beyond the output's range by more than the arithmetic can express.
+    #[error(transparent)]
+    Factor(#[from] FactorTooLarge),
+    /// The source file's own integers add up to more than an accumulator holds.
+    #[error(
+        "the sums of output channel {channel}, with the weights and the bias of the file, can leave 32 bits"
+    )]
+    Accumulator {
+        /// Which.
+        channel: usize,
+    },
 }
 
 /// The integers of a layer.
@@ -31,8 +49,8 @@ pub struct ChosenWeights<'a> {
 /// A layer in integers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntegerLayer {
-    /// `[out_c, taps]`, each in `-127..=127`.
-    pub weights: Vec<i8>,
+    /// `[out_c, taps]`, each in `-127..=127`; those of the source file may be in `-255..=255`.
+    pub weights: Vec<i16>,
     /// Real value of one step, one an output channel.
     pub scales: Vec<f64>,
     /// At `scale_in * scale`, without the input's zero point.
@@ -50,6 +68,39 @@ pub struct IntegerLayer {
 }
 
 impl IntegerLayer {
+    /// Appends a channel's integers, and the bound of its accumulator.
+    fn add(&mut self, weights: &[i16], bias: i32, bound: u32) {
+        self.weights.extend_from_slice(weights);
+        self.bias.push(bias);
+        self.acc_bound = self.acc_bound.max(bound);
+    }
+
+    /// Appends a channel's scale, and the factor into the output's.
+    fn rescale(&mut self, scale: f64, factor: f64) -> Result<(), FactorTooLarge> {
+        let r = requant(factor)?;
+        self.slow_requants += usize::from(!is_fast(r));
+        self.scales.push(scale);
+        self.requants.push(r);
+        Ok(())
+    }
+
+    /// Weights of 8 bits; one beyond is cut off, and its channel among [`wide_channels`](Self::wide_channels).
+    pub fn narrow(&self) -> Vec<i8> {
+        self.weights
+            .iter()
+            .map(|&w| w.clamp(-128, 127) as i8)
+            .collect()
+    }
+
+    /// Output channels with a weight beyond 8 bits.
+    pub fn wide_channels(&self) -> Vec<usize> {
+        let taps = (self.weights.len() / self.bias.len().max(1)).max(1);
+        let rows = self.weights.chunks(taps).enumerate();
+        rows.filter(|(_, row)| row.iter().any(|w| i8::try_from(*w).is_err()))
+            .map(|(oc, _)| oc)
+            .collect()
+    }
+
     /// The bias with the input's zero point folded in, as kernels want it that multiply raw values.
     pub fn folded_bias(&self, zero_point_in: i32) -> Vec<i32> {
         let taps = self.weights.len() / self.bias.len().max(1);
@@ -98,8 +149,8 @@ pub fn channel_scale(
 /// Rounds a layer to integers.
 ///
 /// # Errors
-/// [`FactorTooLarge`] where weights times inputs are beyond the output's range by more than the arithmetic can express.
-pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, FactorTooLarge> {
+/// [`LayerError`]
+pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, LayerError> {
     let out_c = real.bias.len();
     let taps = real.weights.len() / out_c.max(1);
     let scale_in = f64::from(real.input.scale);
@@ -120,6 +171,23 @@ pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, FactorTooLarg
             .iter()
             .fold(0f64, |largest, &w| largest.max(f64::from(w).abs()));
         let bias = f64::from(bias);
+        // Nothing is kept of a channel of zeros.
+        let kept = real.scales.map(|scales| f64::from(scales[oc]));
+        if let Some(scale) = kept.filter(|_| largest > 0.0) {
+            let steps: Vec<f64> = (row.iter())
+                .map(|&w| (f64::from(w) / scale).round_ties_even())
+                .collect();
+            let magnitude: f64 = steps.iter().map(|w| w.abs()).sum();
+            let quantized_bias = (bias / (scale_in * scale)).round_ties_even();
+            let bound = magnitude * input_max + quantized_bias.abs();
+            if bound >= ACC_LIMIT {
+                return Err(LayerError::Accumulator { channel: oc });
+            }
+            let weights: Vec<i16> = steps.iter().map(|&w| w as i16).collect();
+            layer.add(&weights, quantized_bias as i32, bound as u32);
+            layer.rescale(scale, scale_in * scale / scale_out)?;
+            continue;
+        }
         let chosen = real.chosen.map(|chosen| {
             let row = &chosen.weights[oc * taps..(oc + 1) * taps];
             (row, chosen.scales[oc])
@@ -136,14 +204,16 @@ pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, FactorTooLarg
         };
         let mut widened = false;
         let (quantized, quantized_bias, bound) = loop {
-            let quantized: Vec<i8> = match chosen {
-                Some((row, _)) if !widened && largest > 0.0 => row.to_vec(),
+            let quantized: Vec<i16> = match chosen {
+                Some((row, _)) if !widened && largest > 0.0 => {
+                    row.iter().map(|&w| i16::from(w)).collect()
+                }
                 _ => row
                     .iter()
                     .map(|&w| {
                         (f64::from(w) / scale)
                             .round_ties_even()
-                            .clamp(-WEIGHT_MAX, WEIGHT_MAX) as i8
+                            .clamp(-WEIGHT_MAX, WEIGHT_MAX) as i16
                     })
                     .collect(),
             };
@@ -159,13 +229,8 @@ pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, FactorTooLarg
             scale *= (bound / ACC_LIMIT) * 1.01;
         };
         layer.widened_channels += usize::from(widened);
-        let r = requant(scale_in * scale / scale_out)?;
-        layer.slow_requants += usize::from(!is_fast(r));
-        layer.acc_bound = layer.acc_bound.max(bound);
-        layer.weights.extend(quantized);
-        layer.scales.push(scale);
-        layer.bias.push(quantized_bias);
-        layer.requants.push(r);
+        layer.add(&quantized, quantized_bias, bound);
+        layer.rescale(scale, scale_in * scale / scale_out)?;
     }
     Ok(layer)
 }
@@ -182,6 +247,7 @@ mod tests {
             input,
             output,
             chosen: None,
+            scales: None,
         })
         .unwrap()
     }

@@ -3,8 +3,12 @@
 //! Tensors that a copying operator joins form a group and share one scale: a copy has no arithmetic. Concatenation, minimum and maximum need one
 //! scale for all operands too, but there it can pay to keep an operand's own and rescale; an operand joins the group where nobody else needs
 //! its own scale or where the scales hardly differ.
+//!
+//! A grid of the source file fixes a tensor's scale. In a model that is quantized already the other scales follow from those, so that no
+//! calibration is needed.
 
 pub mod channels;
+mod known;
 pub mod params;
 pub mod requant;
 
@@ -219,7 +223,7 @@ fn range_by(op: &Op) -> Option<(f32, f32)> {
 /// Chooses scale and zero point of every computed tensor.
 ///
 /// # Errors
-/// [`CompileError::NotCalibrated`]
+/// [`CompileError::NotCalibrated`], [`CompileError::NoScale`]
 pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization, CompileError> {
     let count = graph.tensors.len();
     let mut readers = vec![Vec::new(); count];
@@ -266,6 +270,9 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
             sharing.ranges[output.0] = Some(range);
         }
     }
+    if calibration.sample_count == 0 {
+        known::derive(graph, &mut sharing)?;
+    }
     for node in &graph.nodes {
         let Some(&input) = node.inputs.first().filter(|_| copies(&node.op)) else {
             continue;
@@ -276,7 +283,8 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
             let root = sharing.root(input.0);
             sharing.ranges[root] = union(sharing.ranges[root], Some((value, value)));
         }
-        // What is copied lies in the range of its source; its own, clipped by its own statistics, is not asked.
+        // What is copied lies in the range of its source; its own, clipped by its own statistics, is not asked. Between two scales of the
+        // file's own the copy changes the scale.
         sharing.ranges[node.output.0] = None;
         sharing.join(input, node.output);
     }

@@ -339,13 +339,14 @@ impl Sequence<'_> {
             input,
             output,
             chosen: chosen.as_ref().map(Into::into),
+            scales: None,
         });
         let Ok(integers) = integers else {
             // Lowering will say what is wrong.
             return Ok(None);
         };
         // What it became: a channel is rounded anew where its accumulator could overflow.
-        let weights = dequantized(&integers.weights, &integers.scales);
+        let weights = dequantized(&integers.narrow(), &integers.scales);
         if !self.choice.bias {
             let layer = ReconstructedLayer {
                 weights: chosen,

@@ -1,0 +1,127 @@
+//! Which tensors have a scale without calibration: in a model that is quantized already, what follows from the scales in its file.
+
+use ocellus_format::QParams;
+use ocellus_ir::{Graph, Node, Op, TensorId, UnaryOp};
+
+use super::params::{dequantize_value, from_range};
+use super::{Sharing, copies, joins, min_max, union};
+use crate::CompileError;
+
+/// The real numbers that a scale reaches.
+fn reach(q: QParams) -> (f32, f32) {
+    (
+        dequantize_value(q, i8::MIN) as f32,
+        dequantize_value(q, i8::MAX) as f32,
+    )
+}
+
+struct Known<'s, 'g> {
+    sharing: &'s mut Sharing<'g>,
+    /// Scale and zero point that a tensor will have, or close ones where a group has not been settled.
+    params: Vec<Option<QParams>>,
+}
+
+impl Known<'_, '_> {
+    /// The range of an operand.
+    fn operand(&self, id: TensorId) -> Option<(f32, f32)> {
+        match &self.sharing.graph.tensor(id).value {
+            Some(values) => min_max(values),
+            None => self.params[id.0].map(reach),
+        }
+    }
+
+    /// All values that a function of one value can have are those of 256 inputs.
+    fn range_of_function(&self, node: &Node, q: QParams) -> Option<(f32, f32)> {
+        let inputs: Vec<f32> = (-128..=127i8)
+            .map(|step| dequantize_value(q, step) as f32)
+            .collect();
+        let view = ocellus_ir::View {
+            shape: &[inputs.len()],
+            data: &inputs,
+        };
+        let values = ocellus_ir::eval(&node.op, node.clamp, &[view]).ok()?;
+        min_max(&values).filter(|(min, max)| min.is_finite() && max.is_finite())
+    }
+
+    fn forward(&mut self, node: &Node) {
+        let output = node.output.0;
+        let Some(&first) = node
+            .inputs
+            .first()
+            .filter(|_| self.params[output].is_none())
+        else {
+            return;
+        };
+        if copies(&node.op) {
+            self.params[output] = self.params[first.0];
+            return;
+        }
+        match (&node.op, self.params[first.0]) {
+            // Limits of steps are steps: nothing is gained by others.
+            (Op::Unary(UnaryOp::Clip { .. }), Some(q)) => {
+                self.sharing.fixed[output] = Some(q);
+                self.params[output] = Some(q);
+                return;
+            }
+            (Op::Unary(_) | Op::Function(_), Some(q)) => {
+                self.sharing.ranges[output] = self.range_of_function(node, q);
+            }
+            (op, _) if joins(op) => {
+                let operands: Option<Vec<_>> =
+                    node.inputs.iter().map(|&id| self.operand(id)).collect();
+                self.sharing.ranges[output] =
+                    operands.and_then(|ranges| ranges.into_iter().map(Some).fold(None, union));
+            }
+            _ => {}
+        }
+        self.params[output] = self.sharing.ranges[output].map(|(min, max)| from_range(min, max));
+    }
+
+    /// What is only copied, joined or rounded takes the scale that it gets there.
+    fn backward(&mut self, index: usize, node: &Node) {
+        if !(copies(&node.op) || joins(&node.op)) {
+            return;
+        }
+        for id in &node.inputs {
+            let only_here = self.sharing.readers[id.0] == [index] && !self.sharing.is_output[id.0];
+            if only_here && self.params[id.0].is_none() {
+                self.params[id.0] = self.params[node.output.0];
+            }
+        }
+    }
+}
+
+/// Settles what follows from the scales of the file.
+///
+/// # Errors
+/// [`CompileError::NoScale`]: the first tensor whose scale neither the file nor its neighbours say
+pub(super) fn derive(graph: &Graph, sharing: &mut Sharing<'_>) -> Result<(), CompileError> {
+    let settled = sharing.fixed.iter().zip(&sharing.ranges);
+    let params = settled
+        .map(|(fixed, range)| fixed.or(range.map(|(min, max)| from_range(min, max))))
+        .collect();
+    let mut known = Known { sharing, params };
+    for node in &graph.nodes {
+        known.forward(node);
+    }
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        known.backward(index, node);
+    }
+    for input in &graph.inputs {
+        if known.params[input.tensor.0].is_none() {
+            return Err(CompileError::NoScale {
+                tensor: graph.tensor(input.tensor).name.clone(),
+                origin: format!("input `{}`", input.name),
+            });
+        }
+    }
+    for node in &graph.nodes {
+        if known.params[node.output.0].is_none() {
+            return Err(CompileError::NoScale {
+                tensor: graph.tensor(node.output).name.clone(),
+                origin: format!("node `{}`, operator `{}`", node.name, node.op.name()),
+            });
+        }
+    }
+    Ok(())
+}
