@@ -92,14 +92,23 @@ pub(crate) enum Data {
     Int(Arc<[i64]>),
 }
 
+/// What a real constant is made of, where it comes out of a file's 8-bit numbers: `real = scale * (q - zero_point)`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Steps {
+    /// One, or one an element.
+    pub(crate) scales: Arc<[f32]>,
+    /// Of the device's `s8`; 0 where there are several scales.
+    pub(crate) zero_point: i32,
+}
+
 /// A tensor that does not depend on the model's inputs. Row-major; the count of values always is the product of the shape.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Constant {
     pub(crate) ty: ElementType,
     pub(crate) shape: Vec<usize>,
     pub(crate) data: Data,
-    /// The 8-bit numbers that the file stores, where these are the real numbers that they stand for.
-    pub(crate) grid: Option<Grid>,
+    /// Real values that are whole steps; an operator that computes with them drops this.
+    pub(crate) steps: Option<Steps>,
 }
 
 /// Elements of a shape, where that is a sane number.
@@ -123,7 +132,7 @@ impl Constant {
             ty: ElementType::Real,
             shape,
             data: Data::Real(values.into()),
-            grid: None,
+            steps: None,
         }
     }
 
@@ -132,7 +141,7 @@ impl Constant {
             ty,
             shape,
             data: Data::Int(values.into()),
-            grid: None,
+            steps: None,
         }
     }
 
@@ -200,16 +209,11 @@ impl Constant {
                 self.shape
             )));
         }
-        let one = |grid: &Grid| grid.scales.len() == 1;
-        let grid = self
-            .grid
-            .clone()
-            .filter(|grid| one(grid) || shape.first() == self.shape.first());
         Ok(Constant {
             ty: self.ty,
             shape,
             data: self.data.clone(),
-            grid,
+            steps: self.steps.clone(),
         })
     }
 
@@ -240,13 +244,48 @@ impl Constant {
             Data::Real(values) => Data::Real(take(values, &order)?),
             Data::Int(values) => Data::Int(take(values, &order)?),
         };
-        // Scales of the first axis do not follow where values go; one scale fits everywhere.
-        let grid = self.grid.clone().filter(|grid| grid.scales.len() == 1);
+        let steps = match &self.steps {
+            Some(Steps { scales, zero_point }) if scales.len() > 1 => Some(Steps {
+                scales: take(scales, &order)?,
+                zero_point: *zero_point,
+            }),
+            steps => steps.clone(),
+        };
         Ok(Constant {
             ty: self.ty,
             shape,
             data,
-            grid,
+            steps,
+        })
+    }
+
+    /// The grid of a constant whose steps are the same for all, or for each index of the first axis.
+    pub(crate) fn grid(&self) -> Option<Grid> {
+        let Steps { scales, zero_point } = self.steps.as_ref()?;
+        let first = *scales.first()?;
+        if scales.iter().all(|&scale| scale == first) {
+            return Some(Grid::new(first, *zero_point));
+        }
+        let row = scales.len().checked_div(*self.shape.first()?)?;
+        let rows = scales.chunks(row.max(1));
+        let firsts = rows.map(|row| {
+            let first = *row.first()?;
+            row.iter().all(|&scale| scale == first).then_some(first)
+        });
+        firsts.collect::<Option<Vec<f32>>>().map(Grid::weights)
+    }
+
+    /// The real values times a number above zero.
+    pub(crate) fn scaled(&self, factor: f32) -> Outcome<Self> {
+        let values = self.reals("a constant operand")?;
+        let times = |values: &[f32]| values.iter().map(|v| v * factor).collect::<Vec<f32>>();
+        let steps = self.steps.as_ref().filter(|_| factor > 0.0);
+        Ok(Constant {
+            steps: steps.map(|steps| Steps {
+                scales: times(&steps.scales).into(),
+                zero_point: steps.zero_point,
+            }),
+            ..Constant::real(self.shape.clone(), times(values))
         })
     }
 
@@ -327,7 +366,7 @@ pub(crate) fn load(proto: &TensorProto, folder: Option<&Path>) -> Outcome<Consta
         ty,
         shape,
         data,
-        grid: None,
+        steps: None,
     };
     if constant.len() != count {
         return Err(Refusal::malformed(format!(

@@ -205,7 +205,7 @@ impl<F: Format> Context<'_, F> {
             }
             Value::Live(live) if live.ty == ElementType::Real => Ok(live.id),
             Value::Live(live) if live.quantized => Err(Refusal::unsupported(
-                "its input is already quantized, which is not supported yet; use the float model",
+                "it computes with the integers of a quantized tensor; only operators on real numbers, between DequantizeLinear and QuantizeLinear, and the QLinear operators are supported",
             )),
             Value::Live(live) => Err(Refusal::malformed(format!(
                 "its input is {} and needs a Cast to float first",
@@ -224,12 +224,18 @@ impl<F: Format> Context<'_, F> {
             )));
         }
         let name = format!("{}/constant", self.name);
-        let graph = &mut self.importer.graph;
-        let id = graph.add_constant(name, constant.shape.clone(), values.clone());
-        if let Some(grid) = &constant.grid {
-            graph.set_grid(id, grid.clone());
+        let (graph, shape) = (&mut self.importer.graph, constant.shape.clone());
+        let id = graph.add_constant(name, shape, values.clone());
+        if let Some(grid) = constant.grid() {
+            graph.set_grid(id, grid);
         }
         Ok(id)
+    }
+
+    /// A constant of the graph that was made out of the file's.
+    pub(crate) fn emit_folded(&mut self, constant: &Constant) -> Outcome<TensorId> {
+        self.folded(constant.clone())?;
+        self.emit_constant(constant)
     }
 
     /// A new constant of the graph.
@@ -280,6 +286,11 @@ impl<F: Format> Context<'_, F> {
     /// Appends an operator that only moves values, so that bytes stay bytes.
     fn emit_move(&mut self, op: Op, live: Live) -> Outcome<Value> {
         let id = self.emit(op, &[live.id])?;
+        if let Some(grid) = self.importer.graph.tensor(live.id).grid.clone()
+            && live.quantized
+        {
+            self.importer.graph.set_grid(id, grid);
+        }
         Ok(Value::Live(Live { id, ..live }))
     }
 

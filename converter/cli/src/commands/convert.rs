@@ -38,6 +38,8 @@ pub(crate) enum Calibrate {
     Given(Vec<Given>),
     Npz(PathBuf),
     Synthetic(u64),
+    /// The model's file has the scales.
+    Nothing,
 }
 
 /// A conversion's result.
@@ -58,11 +60,7 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
     let calibrate = match (&args.calibrate, &source.recipe.calibration.data) {
         (Some(text), _) => calibrate_from(text)?,
         (None, Some(path)) => calibrate_from(&path.display().to_string())?,
-        (None, None) => bail!(
-            "{}: activations need scales: give representative inputs with --calibrate DIR (pictures) or --calibrate FILE.npz, or, to try things \
-             out only, noise with --calibrate synthetic:SEED",
-            args.model.display()
-        ),
+        (None, None) => Calibrate::Nothing,
     };
     let method = args.method.as_deref().map(str::parse).transpose()?;
     let request = Request {
@@ -269,6 +267,13 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
         .collect();
     // Before calibration, which takes its time.
     let recipe_task = request.source.task(&output_names)?;
+    if matches!(request.calibrate, Calibrate::Nothing) && !has_scales(graph) {
+        bail!(
+            "{}: activations need scales: give representative inputs with --calibrate DIR (pictures) or --calibrate FILE.npz, or, to try things \
+             out only, noise with --calibrate synthetic:SEED",
+            path.display()
+        );
+    }
     let calibration = calibrate(graph, &borders, &preprocess, request, method)?;
     let mut options: Vec<(String, String)> = vec![
         ("method".into(), method.to_string()),
@@ -369,6 +374,7 @@ fn calibrate(
     method: Method,
 ) -> Result<Calibration> {
     match &request.calibrate {
+        Calibrate::Nothing => Ok(Calibration::new(graph, method)),
         Calibrate::Pictures(paths) => {
             if borders.len() != 1 {
                 bail!(
@@ -411,6 +417,16 @@ fn calibrate(
     }
 }
 
+/// True for a model that is quantized already: some operator reads what the file has a scale for.
+fn has_scales(graph: &Graph) -> bool {
+    graph
+        .nodes
+        .iter()
+        .flat_map(|node| &node.inputs)
+        .map(|id| graph.tensor(*id))
+        .any(|tensor| tensor.grid.is_some() && tensor.value.is_none())
+}
+
 /// The first calibration sample, for the checks of passes. What is wrong with the others is said when their turn comes.
 fn first_sample(graph: &Graph, request: &Request<'_>) -> Result<Vec<CheckSample>> {
     let borders: Vec<Border> = graph.inputs.iter().map(border_of).collect();
@@ -430,7 +446,7 @@ fn first_sample(graph: &Graph, request: &Request<'_>) -> Result<Vec<CheckSample>
             None => Ok(vec![]),
         },
         Calibrate::Given(given) if borders.len() == 1 => given.first().map_or(Ok(vec![]), values),
-        Calibrate::Pictures(_) | Calibrate::Given(_) => Ok(vec![]),
+        Calibrate::Pictures(_) | Calibrate::Given(_) | Calibrate::Nothing => Ok(vec![]),
     }
 }
 

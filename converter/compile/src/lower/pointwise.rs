@@ -26,7 +26,8 @@ impl Lowering<'_> {
         let (low, high) = node.clamp.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
         let limited = |x| f(x).max(f64::from(low)).min(f64::from(high));
         let entries = table(input.qparams, self.output_params(node)?, limited);
-        let raw = self.graph.inputs.iter().any(|i| i.tensor == node.inputs[x]);
+        let raw = self.graph.inputs.iter().any(|i| i.tensor == node.inputs[x])
+            && self.graph.tensor(node.output).grid.is_some();
         if raw && entries.iter().copied().eq(-128..=127) {
             // The user's bytes are the numbers already, only with another scale: they stay where they are.
             self.alias_to(node, input);

@@ -50,11 +50,6 @@ impl Kernel {
             size,
         })
     }
-
-    /// Taps of one pair of channels.
-    fn taps(&self) -> usize {
-        self.size.iter().product()
-    }
 }
 
 fn groups(cx: &Cx<'_, '_>) -> Outcome<usize> {
@@ -89,18 +84,12 @@ pub(super) fn conv(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let mut window = WindowAttributes::read(cx, kernel.size.clone())?;
     window.resolve_same(&picture.size[2 - picture.dims..]);
     // OIHW to OHWI.
-    let source = kernel.values.reals("the weights")?;
-    let taps = kernel.taps();
-    let mut values = Vec::with_capacity(source.len());
-    for o in 0..oc {
-        for tap in 0..taps {
-            for i in 0..ic {
-                values.push(source[(o * ic + i) * taps + tap]);
-            }
-        }
-    }
     let [kh, kw] = two(&kernel.size, 1);
-    let weights = cx.weights(vec![oc, kh, kw, ic], values)?;
+    let source = kernel.values.with_shape(vec![oc, ic, kh, kw])?;
+    let weights = source.pick(vec![oc, kh, kw, ic], |at, from| {
+        from.copy_from_slice(&[at[0], at[3], at[1], at[2]]);
+    })?;
+    let weights = cx.emit_folded(&weights)?;
     let mut inputs = vec![picture.id, weights];
     inputs.extend(bias(cx, oc)?);
     let y = cx.emit(
@@ -130,19 +119,13 @@ pub(super) fn conv_transpose(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let mut window = WindowAttributes::read(cx, kernel.size.clone())?;
     let output_padding = output_geometry(cx, &picture, &mut window)?;
     // [ic, oc / groups, kernel] to [oc, kernel, ic / groups].
-    let source = kernel.values.reals("the weights")?;
-    let taps = kernel.taps();
-    let mut values = Vec::with_capacity(source.len());
-    for o in 0..oc {
-        let (group, within) = (o / group_oc, o % group_oc);
-        for tap in 0..taps {
-            for i in 0..group_ic {
-                values.push(source[((group * group_ic + i) * group_oc + within) * taps + tap]);
-            }
-        }
-    }
     let [kh, kw] = two(&kernel.size, 1);
-    let weights = cx.weights(vec![oc, kh, kw, group_ic], values)?;
+    let source = kernel.values.with_shape(vec![ic, group_oc, kh, kw])?;
+    let weights = source.pick(vec![oc, kh, kw, group_ic], |at, from| {
+        let (group, within) = (at[0] / group_oc, at[0] % group_oc);
+        from.copy_from_slice(&[group * group_ic + at[3], within, at[1], at[2]]);
+    })?;
+    let weights = cx.emit_folded(&weights)?;
     let mut inputs = vec![picture.id, weights];
     inputs.extend(bias(cx, oc)?);
     let op = Op::TransposeConv2d {

@@ -9,13 +9,15 @@ use crate::operators::pointwise::affine;
 use crate::values::{Context, Cx, Format, Value};
 
 /// A constant matrix `[rows, columns]`; leading axes of size 1 are dropped.
-pub(crate) fn matrix(constant: &Constant) -> Outcome<([usize; 2], Vec<f32>)> {
-    let values = constant.reals("the constant operand")?.to_vec();
+pub(crate) fn matrix(constant: &Constant) -> Outcome<Constant> {
+    constant.reals("the constant operand")?;
     let (lead, last) = constant
         .shape
         .split_at(constant.shape.len().saturating_sub(2));
     match *last {
-        [rows, columns] if lead.iter().all(|&size| size == 1) => Ok(([rows, columns], values)),
+        [rows, columns] if lead.iter().all(|&size| size == 1) => {
+            constant.with_shape(vec![rows, columns])
+        }
         _ => Err(Refusal::unsupported(format!(
             "the constant operand has shape {:?}; only one matrix is supported, not a stack of them",
             constant.shape
@@ -24,14 +26,9 @@ pub(crate) fn matrix(constant: &Constant) -> Outcome<([usize; 2], Vec<f32>)> {
 }
 
 /// Turns `[rows, columns]` round.
-pub(crate) fn transposed([rows, columns]: [usize; 2], values: &[f32]) -> Vec<f32> {
-    let mut out = Vec::with_capacity(values.len());
-    for column in 0..columns {
-        for row in 0..rows {
-            out.push(values[row * columns + column]);
-        }
-    }
-    out
+pub(crate) fn transposed(matrix: &Constant) -> Outcome<Constant> {
+    let shape = matrix.shape.iter().rev().copied().collect();
+    matrix.pick(shape, |at, from| from.copy_from_slice(&[at[1], at[0]]))
 }
 
 /// Swaps the last two axes of a value.
@@ -46,11 +43,13 @@ pub(crate) fn swap_last<F: Format>(cx: &mut Context<'_, F>, value: &Value) -> Ou
 pub(crate) fn fully_connected<F: Format>(
     cx: &mut Context<'_, F>,
     x: &Value,
-    [oc, k]: [usize; 2],
-    weights: Vec<f32>,
+    weights: &Constant,
     bias: Option<TensorId>,
 ) -> Outcome<Value> {
     let shape = cx.shape_of(x);
+    let [oc, k] = weights.shape[..] else {
+        return Err(Refusal::malformed("the constant operand is no matrix"));
+    };
     if shape.last() != Some(&k) {
         return Err(Refusal::malformed(format!(
             "an input of shape {shape:?} does not fit a matrix over {k} values"
@@ -60,7 +59,7 @@ pub(crate) fn fully_connected<F: Format>(
         return Err(Refusal::malformed("the matrix is empty"));
     }
     let x = cx.real(x)?;
-    let mut inputs = vec![x, cx.weights(vec![oc, k], weights)?];
+    let mut inputs = vec![x, cx.emit_folded(weights)?];
     inputs.extend(bias);
     let y = cx.emit(Op::FullyConnected, &inputs)?;
     Ok(cx.live(y))
@@ -104,8 +103,8 @@ pub(super) fn product(cx: &mut Cx<'_, '_>, a: &Value, b: &Value) -> Outcome<Valu
             } else {
                 right.clone()
             };
-            let ([k, n], values) = matrix(&right)?;
-            let y = fully_connected(cx, a, [n, k], transposed([k, n], &values), None)?;
+            let weights = transposed(&matrix(&right)?)?;
+            let y = fully_connected(cx, a, &weights, None)?;
             let mut shape = cx.shape_of(&y);
             if vector {
                 shape.pop();
@@ -125,10 +124,10 @@ pub(super) fn product(cx: &mut Cx<'_, '_>, a: &Value, b: &Value) -> Outcome<Valu
             } else {
                 left.clone()
             };
-            let (size, values) = matrix(&left)?;
+            let weights = matrix(&left)?;
             let column = cx.shape_of(b).len() == 1;
             let x = if column { b.clone() } else { swap_last(cx, b)? };
-            let y = fully_connected(cx, &x, size, values, None)?;
+            let y = fully_connected(cx, &x, &weights, None)?;
             let y = if column { y } else { swap_last(cx, &y)? };
             let mut shape = cx.shape_of(&y);
             if rows_dropped {
@@ -184,7 +183,6 @@ pub(super) fn gemm(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             )));
         }
     }
-    let scaled = |values: Vec<f32>| values.into_iter().map(|v| v * alpha).collect::<Vec<f32>>();
     let y = match (&a, &b) {
         (Value::Live(_), Value::Live(_)) => return Err(Refusal::unsupported(TWO_LIVE)),
         (_, Value::Constant(right)) => {
@@ -193,14 +191,10 @@ pub(super) fn gemm(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             } else {
                 a.clone()
             };
-            let (size, values) = matrix(right)?;
-            let (size, values) = if turn_b {
-                (size, values)
-            } else {
-                ([size[1], size[0]], transposed(size, &values))
-            };
-            let (bias, rest) = bias_of(cx, size[0], beta)?;
-            let y = fully_connected(cx, &x, size, scaled(values), bias)?;
+            let matrix = matrix(right)?.scaled(alpha)?;
+            let weights = if turn_b { matrix } else { transposed(&matrix)? };
+            let (bias, rest) = bias_of(cx, weights.shape[0], beta)?;
+            let y = fully_connected(cx, &x, &weights, bias)?;
             add_rest(cx, y, rest, beta)?
         }
         (Value::Constant(left), Value::Live(_)) => {
@@ -210,13 +204,9 @@ pub(super) fn gemm(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             } else {
                 cx.transpose(&b, &[1, 0])?
             };
-            let (size, values) = matrix(left)?;
-            let (size, values) = if turn_a {
-                ([size[1], size[0]], transposed(size, &values))
-            } else {
-                (size, values)
-            };
-            let y = fully_connected(cx, &x, size, scaled(values), None)?;
+            let matrix = matrix(left)?.scaled(alpha)?;
+            let weights = if turn_a { transposed(&matrix)? } else { matrix };
+            let y = fully_connected(cx, &x, &weights, None)?;
             let y = cx.transpose(&y, &[1, 0])?;
             let rest = cx.optional(2);
             add_rest(cx, y, rest, beta)?

@@ -1,13 +1,11 @@
 //! QuantizeLinear, DequantizeLinear and Cast.
 
-use ocellus_ir::{Grid, Op};
+use ocellus_ir::{BorderType, Grid, Op, UnaryOp};
 
 use crate::attributes::axis;
-use crate::constant::{Constant, Data, ElementType};
+use crate::constant::{Constant, Data, ElementType, Steps};
 use crate::error::{Outcome, Refusal};
 use crate::values::{Cx, Live, Value};
-
-const ALREADY_QUANTIZED: &str = "the model is already quantized, which is not supported yet; convert the float model it was made from";
 
 /// Scale and zero point, repeated to the shape of a constant.
 fn parameters(cx: &Cx<'_, '_>, shape: &[usize]) -> Outcome<(Constant, Option<Constant>)> {
@@ -47,47 +45,165 @@ fn parameters(cx: &Cx<'_, '_>, shape: &[usize]) -> Outcome<(Constant, Option<Con
     Ok((spread(scale, "the scale")?, zero_point))
 }
 
-pub(super) fn dequantize_linear(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    let Value::Constant(x) = cx.input(0)? else {
-        return Err(Refusal::unsupported(ALREADY_QUANTIZED));
-    };
-    let (scale, zero_point) = parameters(cx, &x.shape)?;
-    let scale = scale.reals("the scale")?;
-    let values = x.ints("its input")?;
-    let folded: Vec<f32> = match &zero_point {
-        Some(zero_point) => {
-            let zero_point = zero_point.ints("the zero point")?;
-            let steps = values.iter().zip(zero_point.iter());
-            steps
-                .zip(scale.iter())
-                .map(|((&q, &z), &s)| q.saturating_sub(z) as f32 * s)
-                .collect()
+/// Scale and zero point of a computed tensor; the zero point is one of the device's `s8`.
+pub(super) fn computed_grid(
+    scale: &Constant,
+    zero_point: Option<&Constant>,
+    ty: ElementType,
+) -> Outcome<Grid> {
+    let below = match ty {
+        ElementType::U8 => 128,
+        ElementType::S8 => 0,
+        other => {
+            return Err(Refusal::unsupported(format!(
+                "quantizing to {} is not supported; use uint8 or int8",
+                other.name()
+            )));
         }
-        None => values
-            .iter()
-            .zip(scale.iter())
-            .map(|(&q, &s)| q as f32 * s)
-            .collect(),
     };
-    let folded = Constant::real(x.shape.clone(), folded);
-    Ok(vec![cx.folded(folded)?])
+    let scales = scale.reals("the scale")?;
+    let zeros = match zero_point {
+        Some(zero_point) => zero_point.ints("the zero point")?.to_vec(),
+        None => vec![0],
+    };
+    let (Some(&scale), Some(&zero)) = (scales.first(), zeros.first()) else {
+        return Err(Refusal::malformed("the scale or the zero point is empty"));
+    };
+    if scales.iter().any(|&s| s != scale) || zeros.iter().any(|&z| z != zero) {
+        return Err(Refusal::unsupported(
+            "a computed tensor with more than one scale is not supported; quantize activations per tensor",
+        ));
+    }
+    let zero = i32::try_from(zero)
+        .unwrap_or(i32::MAX)
+        .saturating_sub(below);
+    let grid = Grid::new(scale, zero);
+    if grid.is_valid() {
+        Ok(grid)
+    } else {
+        Err(Refusal::malformed(format!(
+            "scale {scale} and zero point {} are no quantization to {}",
+            zero.saturating_add(below),
+            ty.name()
+        )))
+    }
+}
+
+/// A constant's real values, which stay known as steps.
+pub(super) fn dequantize_constant(
+    cx: &mut Cx<'_, '_>,
+    x: &Constant,
+    scale: &Constant,
+    zero_point: Option<&Constant>,
+) -> Outcome<Value> {
+    let scales = scale.reals("the scale")?;
+    let values = x.ints("its input")?;
+    let zeros = match zero_point {
+        Some(zero_point) => zero_point.ints("the zero point")?.clone(),
+        None => vec![0; values.len()].into(),
+    };
+    let steps = values.iter().zip(zeros.iter()).zip(scales.iter());
+    let real: Vec<f32> = steps
+        .map(|((&q, &z), &s)| (q.saturating_sub(z) as f64 * f64::from(s)) as f32)
+        .collect();
+    let mut folded = Constant::real(x.shape.clone(), real);
+    if let (ElementType::U8 | ElementType::S8, Some(&zero)) = (x.ty, zeros.first()) {
+        let below = if x.ty == ElementType::U8 { 128 } else { 0 };
+        let one = zeros.iter().all(|&z| z == zero) && scales.iter().all(|s| *s == scales[0]);
+        let in_range = i32::try_from(zero - below).ok().filter(|_| one);
+        folded.steps = Some(Steps {
+            scales: scales.clone(),
+            zero_point: in_range.filter(|z| (-128..=127).contains(z)).unwrap_or(0),
+        });
+    }
+    cx.folded(folded)
+}
+
+/// The real numbers of a computed tensor's integers.
+pub(super) fn dequantize_live(cx: &mut Cx<'_, '_>, live: Live, grid: Grid) -> Outcome<Value> {
+    let graph = &mut cx.importer.graph;
+    if !live.quantized {
+        let border = if live.ty == ElementType::U8 {
+            BorderType::U8
+        } else {
+            BorderType::S8
+        };
+        let name = cx.name.clone();
+        let real = graph
+            .dequantize_input(name, live.id, border, grid)
+            .map_err(|error| Refusal::malformed(error.to_string()))?;
+        return Ok(cx.live(real));
+    }
+    let from = graph.tensor(live.id).grid.clone();
+    match from {
+        Some(from) if from != grid => {
+            // The same integers, read in another way.
+            let scale = grid.scale() / from.scale();
+            let offset = grid.scale() * (from.zero_point - grid.zero_point) as f32;
+            let op = Op::Unary(UnaryOp::Affine { scale, offset });
+            let id = cx.emit(op, &[live.id])?;
+            cx.importer.graph.set_grid(id, grid);
+            Ok(cx.live(id))
+        }
+        _ => Ok(cx.live(live.id)),
+    }
+}
+
+/// A real value rounded to a grid, as the file's integers.
+pub(super) fn quantize_value(
+    cx: &mut Cx<'_, '_>,
+    value: &Value,
+    grid: Grid,
+    ty: ElementType,
+) -> Outcome<Value> {
+    let x = cx.real(value)?;
+    let graph = &cx.importer.graph;
+    let id = if graph.tensor(x).grid.as_ref() == Some(&grid) {
+        x
+    } else {
+        let id = cx.emit(Op::Quantize, &[x])?;
+        cx.importer.graph.set_grid(id, grid);
+        id
+    };
+    Ok(Value::Live(Live {
+        id,
+        ty,
+        quantized: true,
+    }))
+}
+
+pub(super) fn dequantize_linear(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let real = match cx.input(0)? {
+        Value::Constant(x) => {
+            let (scale, zero_point) = parameters(cx, &x.shape)?;
+            dequantize_constant(cx, &x, &scale, zero_point.as_ref())?
+        }
+        Value::Live(live) if live.ty == ElementType::Real => {
+            return Err(Refusal::malformed("its input is float and not quantized"));
+        }
+        Value::Live(live) => {
+            let zero_point = cx.optional_constant(2, "the zero point")?;
+            let scale = cx.constant(1, "the scale")?;
+            let grid = computed_grid(&scale, zero_point.as_ref(), live.ty)?;
+            dequantize_live(cx, live, grid)?
+        }
+    };
+    Ok(vec![real])
 }
 
 pub(super) fn quantize_linear(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let stated = cx.attributes().int("output_dtype")?.unwrap_or(0);
-    let ty = match cx.optional_constant(2, "the zero point")? {
+    let zero_point = cx.optional_constant(2, "the zero point")?;
+    let ty = match &zero_point {
         Some(zero_point) => zero_point.ty,
         None if stated != 0 => ElementType::from_onnx(i32::try_from(stated).unwrap_or(0))?,
         None => ElementType::U8,
     };
-    if !matches!(ty, ElementType::U8 | ElementType::S8) {
-        return Err(Refusal::unsupported(format!(
-            "quantizing to {} is not supported; use uint8 or int8",
-            ty.name()
-        )));
-    }
     match cx.input(0)? {
         Value::Constant(x) => {
+            if ty == ElementType::Real {
+                return Err(Refusal::unsupported("quantizing to float is not supported"));
+            }
             let (scale, zero_point) = parameters(cx, &x.shape)?;
             let scale = scale.reals("the scale")?;
             let zeros = match &zero_point {
@@ -109,29 +225,11 @@ pub(super) fn quantize_linear(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         }
         Value::Live(live) => {
             if live.ty != ElementType::Real {
-                return Err(Refusal::unsupported(ALREADY_QUANTIZED));
+                return Err(Refusal::malformed("its input is quantized already"));
             }
             let scale = cx.constant(1, "the scale")?;
-            if scale.len() != 1 {
-                return Err(Refusal::unsupported(
-                    "a computed tensor with more than one scale is not supported",
-                ));
-            }
-            let scale = scale.scalar("the scale")?;
-            let zero_point = match cx.optional_constant(2, "the zero point")? {
-                Some(zero_point) => zero_point.integer("the zero point")?,
-                None => 0,
-            };
-            let zero_point = i32::try_from(zero_point).unwrap_or(0);
-            let below = if ty == ElementType::U8 { 128 } else { 0 };
-            let id = cx.emit(Op::Quantize, &[live.id])?;
-            let grid = Grid::new(scale, zero_point - below);
-            cx.importer.graph.set_grid(id, grid);
-            Ok(vec![Value::Live(Live {
-                id,
-                ty,
-                quantized: true,
-            })])
+            let grid = computed_grid(&scale, zero_point.as_ref(), ty)?;
+            Ok(vec![quantize_value(cx, &Value::Live(live), grid, ty)?])
         }
     }
 }
@@ -148,7 +246,10 @@ pub(super) fn cast(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             Ok(vec![cx.folded(folded)?])
         }
         Value::Live(live) if live.ty == to => Ok(vec![Value::Live(live)]),
-        Value::Live(live) if live.quantized => Err(Refusal::unsupported(ALREADY_QUANTIZED)),
+        Value::Live(live) if live.quantized => Err(Refusal::unsupported(format!(
+            "it takes the integers of a quantized tensor as {}; put a DequantizeLinear in its place",
+            to.name()
+        ))),
         // A raw input's bytes are the numbers themselves; the graph's tensor holds them already.
         Value::Live(live) if to == ElementType::Real => Ok(vec![Value::Live(Live {
             ty: ElementType::Real,

@@ -116,7 +116,7 @@ pub(crate) fn join(parts: &[&Constant], axis: usize) -> Outcome<Constant> {
         ty: first.ty,
         shape,
         data,
-        grid: None,
+        steps: None,
     })
 }
 

@@ -4,7 +4,7 @@ use ocellus_ir::Grid;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_tflite::tflite::{Model, QuantizationParameters, Tensor, TensorType};
 
-use crate::constant::{Constant, Data, ElementType, check, decode_raw, element_count};
+use crate::constant::{Constant, Data, ElementType, Steps, check, decode_raw, element_count};
 use crate::error::{Outcome, Refusal};
 use crate::tflite::file::{TensorInfo, element_type};
 use crate::tflite::sparse;
@@ -168,7 +168,7 @@ pub(super) fn load(info: &TensorInfo<'_>, bytes: &[u8]) -> Outcome<Constant> {
         ty,
         shape: info.shape.clone(),
         data,
-        grid: None,
+        steps: None,
     };
     check(&constant)?;
     match &info.quantization {
@@ -212,9 +212,17 @@ fn dequantized(constant: &Constant, quantization: &Quantization) -> Outcome<Cons
         })
         .collect::<Vec<f32>>();
     let eight_bits = matches!(constant.ty, ElementType::S8 | ElementType::U8);
-    let grid = (eight_bits && quantization.axis == 0).then(|| quantization.grid(constant.ty));
+    let steps = eight_bits.then(|| Steps {
+        scales: match parameters[..] {
+            [(scale, _)] => [scale].into(),
+            _ => (0..values.len())
+                .map(|i| parameters[i / inner.max(1) % count].0)
+                .collect(),
+        },
+        zero_point: quantization.grid(constant.ty).zero_point,
+    });
     Ok(Constant {
-        grid,
+        steps,
         ..Constant::real(constant.shape.clone(), real)
     })
 }

@@ -75,22 +75,22 @@ fn operators_that_are_not_supported_are_named() {
 }
 
 #[test]
-fn quantized_models_are_refused_by_name() {
-    let file = File::new(13, &[1, 4])
-        .reals("s", &[], &[0.1])
-        .store(integers("z", DataType::Uint8, &[], &[0]))
-        .node("QuantizeLinear", &["x", "s", "z"], &["q"], vec![])
-        .node("DequantizeLinear", &["q", "s", "z"], &["y"], vec![]);
-    file.refused(&[
-        "node 1 `DequantizeLinear`",
-        "already quantized",
-        "not supported yet",
-    ]);
+fn arithmetic_on_integers_is_refused_by_name() {
+    let file = |scales: &[f32]| {
+        File::new(13, &[1, 4])
+            .reals("s", &[scales.len() as i64], scales)
+            .node("QuantizeLinear", &["x", "s"], &["q"], vec![])
+    };
+    file(&[0.1])
+        .node("Exp", &["q"], &["y"], vec![])
+        .refused(&["computes with the integers"]);
+    file(&[0.1, 0.1, 0.2, 0.1])
+        .node("DequantizeLinear", &["q", "s"], &["y"], vec![])
+        .refused(&["more than one scale"]);
     let file = File::new(13, &[1, 4]).reals("s", &[], &[0.1]);
-    let file = file
-        .node("QuantizeLinear", &["x", "s"], &["q"], vec![])
-        .node("Relu", &["q"], &["y"], vec![]);
-    file.refused(&["already quantized"]);
+    file.store(integers("z", DataType::Int16, &[], &[0]))
+        .node("QuantizeLinear", &["x", "s", "z"], &["y"], vec![])
+        .refused(&["quantizing to int16", "use uint8 or int8"]);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ocellus_import::{ImportOptions, TractReference, import_onnx};
+use ocellus_ir::passes::{Options, optimize};
+use ocellus_ir::{Op, UnaryOp};
 
 use crate::file::agree;
 
@@ -103,12 +105,41 @@ fn files_beyond_the_operators_are_refused_by_name() {
         &["`MatMul`", "both operands"],
     );
     refused("detect/maskrcnn_fashion_128.onnx", &["depends on the data"]);
+}
+
+#[test]
+fn quantized_models_bring_the_scales_of_every_layer() {
     for name in [
+        "mlperf_tiny/ad01_qdq.onnx",
         "mlperf_tiny/ic_resnet8_qdq.onnx",
         "mlperf_tiny/kws_ref_qdq.onnx",
+        "mlperf_tiny/vww_96_qdq.onnx",
         "classify/mobilenet_v1_0.25_128_qdq.onnx",
     ] {
-        refused(name, &["already quantized"]);
+        let Some(path) = model(name) else {
+            continue;
+        };
+        let mut graph = import_onnx(&path, &ImportOptions::default()).unwrap().graph;
+        optimize(&mut graph, &Options::default()).unwrap();
+        for node in &graph.nodes {
+            let weights = match node.op {
+                Op::Conv2d { .. } | Op::FullyConnected => node.inputs.get(1),
+                _ => None,
+            };
+            for id in weights.into_iter().chain([&node.output, &node.inputs[0]]) {
+                let moves = matches!(
+                    node.op,
+                    Op::Reshape { .. } | Op::Unary(UnaryOp::Affine { .. })
+                );
+                let tensor = graph.tensor(*id);
+                assert!(
+                    tensor.grid.is_some() || moves,
+                    "{name}: {} of {}",
+                    tensor.name,
+                    node.name
+                );
+            }
+        }
     }
 }
 

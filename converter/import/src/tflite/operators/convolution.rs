@@ -164,16 +164,7 @@ pub(super) fn depthwise_conv_2d(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
         )));
     }
     // [1, kernel, oc] to [oc, kernel, 1]; output channels are ordered by input channel in both.
-    let per_channel = cx
-        .input_info(1)?
-        .quantization
-        .clone()
-        .filter(|q| q.axis == 3);
-    let ty = crate::tflite::file::element_type(cx.input_info(1)?.ty)?;
-    let mut moved = cx.transpose(&Value::Constant(weights), &[3, 1, 2, 0])?;
-    if let (Value::Constant(constant), Some(quantization)) = (&mut moved, per_channel) {
-        constant.grid = Some(quantization.grid(ty));
-    }
+    let moved = cx.transpose(&Value::Constant(weights), &[3, 1, 2, 0])?;
     let weights = cx.real(&moved)?;
     convolve(cx, &x, weights, oc, [rows, columns], channels, settings)
 }

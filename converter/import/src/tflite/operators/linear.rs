@@ -67,14 +67,14 @@ pub(super) fn batch_matmul(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
             ));
         }
         (_, Value::Constant(constant)) => {
-            let ([k, n], values) = matrix(constant)?;
-            product(cx, &left, [n, k], transposed([k, n], &values), None)?
+            let weights = transposed(&matrix(constant)?)?;
+            product(cx, &left, &weights, None)?
         }
         (Value::Constant(constant), Value::Live(_)) => {
             // A B = (B^T A^T)^T, and A is [rows, k] already.
-            let (size, values) = matrix(constant)?;
+            let weights = matrix(constant)?;
             let columns = swap_last(cx, &right)?;
-            let y = product(cx, &columns, size, values, None)?;
+            let y = product(cx, &columns, &weights, None)?;
             swap_last(cx, &y)?
         }
     };

@@ -161,7 +161,7 @@ fn rounded(cx: &mut Tx<'_, '_>, rule: fn(f32) -> f32) -> Outcome<Vec<Value>> {
     };
     Ok(vec![cx.folded(Constant {
         data,
-        grid: None,
+        steps: None,
         ..x
     })?])
 }
