@@ -20,6 +20,7 @@ pub mod emit;
 mod error;
 pub mod interpret;
 pub mod lower;
+mod order;
 pub mod pack;
 pub mod plan;
 pub mod quantize;
@@ -65,6 +66,8 @@ pub struct Passes {
     pub reconstruction: bool,
     /// Operators may write over their first input (`in-place`).
     pub in_place: bool,
+    /// Operators may run in another order than the source's, where that needs less memory (`operator-order`).
+    pub operator_order: bool,
 }
 
 impl Default for Passes {
@@ -74,17 +77,19 @@ impl Default for Passes {
             split_transpose_conv: true,
             reconstruction: true,
             in_place: true,
+            operator_order: true,
         }
     }
 }
 
 impl Passes {
     /// The names that [`without`](Self::without) knows.
-    pub const NAMES: [&'static str; 4] = [
+    pub const NAMES: [&'static str; 5] = [
         "bias-correction",
         "reconstruction",
         "split-transpose-conv",
         "in-place",
+        "operator-order",
     ];
 
     /// Switches a pass off; `None` where no pass has that name.
@@ -105,6 +110,10 @@ impl Passes {
             },
             "in-place" => Passes {
                 in_place: false,
+                ..self
+            },
+            "operator-order" => Passes {
+                operator_order: false,
                 ..self
             },
             _ => return None,
@@ -170,12 +179,14 @@ pub fn compile(
         reconstruct::reconstruct(graph, calibration, &quantization, choice, &mut |_, _| {})?;
     let mut lowered = lower::lower(graph, &quantization, &reconstruction, options.passes)?;
     pack::pack(&mut lowered.program, options.target);
-    let schedule = schedule::schedule(
-        &mut lowered.program,
-        options.target,
-        options.passes.in_place,
-    )?;
+    let schedule = schedule::schedule(&mut lowered.program, options.target, options.passes)?;
     let mut notes = options.provenance.notes.clone();
+    if let Some(bytes) = schedule.source_order_bytes {
+        notes.push(format!(
+            "operators run in another order than the source's: {} bytes of arena instead of {bytes}",
+            schedule.plan.peak_bytes
+        ));
+    }
     notes.extend(report::notes(&lowered, calibration));
     let border = emit::Border {
         graph,

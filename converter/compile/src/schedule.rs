@@ -4,8 +4,9 @@ use ocellus_format::Isa;
 use ocellus_kernels::select::{self, Choice};
 
 use crate::lower::{DeviceNode, DeviceProgram, Operand, swapped};
+use crate::order::{better_order, reordered};
 use crate::plan::{Life, Plan, plan};
-use crate::{CompileError, Target};
+use crate::{CompileError, Passes, Target};
 
 /// A device program with its memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Schedule {
     pub scratch_bytes: Vec<u64>,
     /// Offsets.
     pub plan: Plan,
+    /// What the source's order of operators would need, where another was chosen.
+    pub source_order_bytes: Option<u64>,
 }
 
 /// Largest arena that a file can ask for.
@@ -73,14 +76,14 @@ fn prefer_in_place(program: &mut DeviceProgram) {
     }
 }
 
-/// Plans the memory of a program.
+/// Plans the memory of a program, whose operators and tensors it puts into the order that needs least.
 ///
 /// # Errors
 /// [`CompileError::TooLarge`]
 pub fn schedule(
     program: &mut DeviceProgram,
     target: Target,
-    in_place: bool,
+    passes: Passes,
 ) -> Result<Schedule, CompileError> {
     let limit = u64::from(ocellus_format::MAX_OPERATORS);
     if program.nodes.len() as u64 > limit {
@@ -90,6 +93,44 @@ pub fn schedule(
             limit,
         });
     }
+    let scratch: Vec<u64> = program
+        .nodes
+        .iter()
+        .map(|node| scratch_bytes(node, target))
+        .collect();
+    let better = passes
+        .operator_order
+        .then(|| better_order(program, &scratch, passes.in_place))
+        .flatten();
+    let mut planned = in_this_order(program, target, passes.in_place)?;
+    if let Some(order) = better {
+        let mut other = reordered(program, &order);
+        let better = in_this_order(&mut other, target, passes.in_place)?;
+        // The search counts bytes alive; that they fit together too is seen here.
+        if better.plan.peak_bytes < planned.plan.peak_bytes {
+            *program = other;
+            planned = Schedule {
+                source_order_bytes: Some(planned.plan.peak_bytes),
+                ..better
+            };
+        }
+    }
+    if planned.plan.peak_bytes > ARENA_MAX {
+        return Err(CompileError::TooLarge {
+            what: "bytes of arena",
+            needed: planned.plan.peak_bytes,
+            limit: ARENA_MAX,
+        });
+    }
+    Ok(planned)
+}
+
+/// The plan for the order that the program has.
+fn in_this_order(
+    program: &mut DeviceProgram,
+    target: Target,
+    in_place: bool,
+) -> Result<Schedule, CompileError> {
     if in_place {
         prefer_in_place(program);
     }
@@ -132,16 +173,10 @@ pub fn schedule(
     if let Err(overlap) = crate::plan::check(&lives, &scratch, &planned) {
         return Err(CompileError::Rejected(format!("{overlap:?}")));
     }
-    if planned.peak_bytes > ARENA_MAX {
-        return Err(CompileError::TooLarge {
-            what: "bytes of arena",
-            needed: planned.peak_bytes,
-            limit: ARENA_MAX,
-        });
-    }
     Ok(Schedule {
         lives,
         scratch_bytes: scratch,
         plan: planned,
+        source_order_bytes: None,
     })
 }

@@ -40,7 +40,8 @@ pub struct Plan {
     pub peak_step: usize,
 }
 
-fn aligned(bytes: u64) -> u64 {
+/// As much as a thing of that size takes.
+pub(crate) fn aligned(bytes: u64) -> u64 {
     bytes.next_multiple_of(ALIGNMENT_BYTES)
 }
 
