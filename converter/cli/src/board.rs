@@ -58,7 +58,18 @@ fn regions(board: &Board) -> Vec<Region> {
 pub(crate) fn fit(board: &Board, report: &Report) -> Result<Fit> {
     let fit = try_fit(board, report)?;
     match &fit.refusal {
-        Some(reason) => bail!("board `{}`: {reason}", board.name),
+        Some(reason) => {
+            let others = fits_everywhere(report)?;
+            let others: Vec<&str> = (others.iter())
+                .filter(|other| other.refusal.is_none())
+                .map(|other| other.board.as_str())
+                .collect();
+            bail!(
+                "board `{}`: {reason}. It fits {}",
+                board.name,
+                others.join(", ")
+            )
+        }
         None => Ok(fit),
     }
 }

@@ -1,6 +1,8 @@
 //! Whether a model fits the memory of a board, and what is in the way where it does not.
 
-use crate::report::Report;
+use crate::Target;
+use crate::plan::aligned;
+use crate::report::{Report, TensorReport};
 
 /// Memory of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,32 +24,40 @@ pub struct Placement {
     pub arena: usize,
 }
 
+/// An arena that no region holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the model needs {needed_bytes} bytes of RAM and the largest region, `{region}`, has {available_bytes}. Most are alive in layer `{layer}`: \
+     {alive}; the largest tensor is `{tensor}` ({tensor_bytes} bytes), written by layer `{tensor_layer}`. {remedies}"
+)]
+pub struct ArenaTooLarge {
+    /// The plan's peak.
+    pub needed_bytes: u64,
+    /// Of the largest region.
+    pub available_bytes: u64,
+    /// The largest region.
+    pub region: String,
+    /// The layer with the most bytes alive.
+    pub layer: String,
+    /// What is alive there, the largest first.
+    pub alive: String,
+    /// The largest tensor.
+    pub tensor: String,
+    /// Its size.
+    pub tensor_bytes: u64,
+    /// What writes it.
+    pub tensor_layer: String,
+    /// What would make it fit, computed from this model.
+    pub remedies: String,
+}
+
 /// Why a model does not fit a board.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OverBudget {
     /// No region holds the arena.
-    #[error(
-        "the model needs {needed_bytes} bytes of RAM and the largest region, `{region}`, has {available_bytes}. Most are alive in layer `{layer}`; \
-         the largest tensor is `{tensor}` ({tensor_bytes} bytes), written by layer `{tensor_layer}`. A smaller input size helps most \
-         (halving both sides needs a quarter); otherwise choose a board with more RAM"
-    )]
-    Arena {
-        /// The plan's peak.
-        needed_bytes: u64,
-        /// Of the largest region.
-        available_bytes: u64,
-        /// The largest region.
-        region: String,
-        /// The layer with the most bytes alive.
-        layer: String,
-        /// The largest tensor.
-        tensor: String,
-        /// Its size.
-        tensor_bytes: u64,
-        /// What writes it.
-        tensor_layer: String,
-    },
+    #[error(transparent)]
+    Arena(Box<ArenaTooLarge>),
     /// No region holds the model file.
     #[error(
         "the model file has {needed_bytes} bytes and the largest region for it, `{region}`, has {available_bytes}. The layer with the most weights is \
@@ -92,15 +102,17 @@ pub fn fit(report: &Report, regions: &[Region]) -> Result<Placement, OverBudget>
     let (ram, flash) = (largest(true, "RAM")?, largest(false, "flash")?);
     let Some(arena) = first(true, report.arena_bytes) else {
         let tensor = report.tensors.iter().max_by_key(|tensor| tensor.size_bytes);
-        return Err(OverBudget::Arena {
+        return Err(OverBudget::Arena(Box::new(ArenaTooLarge {
             needed_bytes: report.arena_bytes,
             available_bytes: ram.free_bytes,
             region: ram.name.clone(),
             layer: report.peak_layer.clone(),
+            alive: alive_at_peak(report),
+            remedies: remedies(report, ram.free_bytes),
             tensor: tensor.map(|t| t.name.clone()).unwrap_or_default(),
             tensor_bytes: tensor.map_or(0, |t| t.size_bytes),
             tensor_layer: tensor.map(|t| t.layer.clone()).unwrap_or_default(),
-        });
+        })));
     };
     let Some(model) = first(false, report.model_bytes) else {
         let layer = report
@@ -116,4 +128,125 @@ pub fn fit(report: &Report, regions: &[Region]) -> Result<Placement, OverBudget>
         });
     };
     Ok(Placement { model, arena })
+}
+
+/// Tensors and scratch alive at the peak that are named.
+const NAMED_MAX: usize = 4;
+
+/// What is alive in the layer with the most bytes alive, the largest first.
+fn alive_at_peak(report: &Report) -> String {
+    let Some(step) = peak_step(report) else {
+        return "the inputs of the model".into();
+    };
+    let mut alive: Vec<(u64, String)> = report
+        .tensors
+        .iter()
+        .filter(|tensor| (tensor.first_step..=tensor.last_step).contains(&step))
+        .map(|tensor| (tensor.size_bytes, format!("`{}`", tensor.name)))
+        .collect();
+    alive.push((scratch_at(report, step), "scratch".into()));
+    alive.retain(|(bytes, _)| *bytes > 0);
+    alive.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    let more = alive.len().saturating_sub(NAMED_MAX);
+    let mut named: Vec<String> = alive
+        .iter()
+        .take(NAMED_MAX)
+        .map(|(bytes, name)| format!("{name} ({bytes})"))
+        .collect();
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    named.join(", ")
+}
+
+fn peak_step(report: &Report) -> Option<usize> {
+    let layers = report.layers.iter();
+    let layer = layers.enumerate().max_by_key(|(index, layer)| {
+        // The first of equals, as the plan counts.
+        (layer.live_bytes, std::cmp::Reverse(*index))
+    });
+    layer.map(|(index, _)| index + 1)
+}
+
+fn scratch_at(report: &Report, step: usize) -> u64 {
+    let layer = step.checked_sub(1).and_then(|i| report.layers.get(i));
+    layer.map_or(0, |layer| layer.scratch_bytes)
+}
+
+/// Bytes of a tensor where pictures have `share` of their rows and columns.
+fn scaled_bytes(tensor: &TensorReport, share: f64) -> u64 {
+    let &[_, h, w, _] = tensor.shape.as_slice() else {
+        return tensor.size_bytes;
+    };
+    let scaled = |size: usize| ((size as f64 * share).ceil() as u64).max(1);
+    tensor.size_bytes / (h * w).max(1) as u64 * scaled(h) * scaled(w)
+}
+
+/// Most bytes alive in a step where pictures have `share` of their rows and columns. Scratch does not depend on that.
+fn alive_bytes(report: &Report, share: f64) -> u64 {
+    let of = |step: usize| {
+        let mut alive: Vec<(u64, u64)> = report
+            .tensors
+            .iter()
+            .filter(|tensor| (tensor.first_step..=tensor.last_step).contains(&step))
+            .map(|tensor| (tensor.offset, scaled_bytes(tensor, share)))
+            .collect();
+        // Two at one place: an output over its input.
+        alive.sort_by_key(|&(offset, bytes)| (offset, std::cmp::Reverse(bytes)));
+        alive.dedup_by_key(|(offset, _)| *offset);
+        let tensors: u64 = alive.iter().map(|&(_, bytes)| aligned(bytes)).sum();
+        tensors + aligned(scratch_at(report, step))
+    };
+    (0..=report.layers.len() + 1).map(of).max().unwrap_or(0)
+}
+
+/// What would make the model fit into so many bytes.
+fn remedies(report: &Report, available_bytes: u64) -> String {
+    let mut remedies = Vec::new();
+    let whole = alive_bytes(report, 1.0).max(1);
+    // The plan's own loss against what is alive stays in proportion.
+    let needs = |share: f64| {
+        let alive = u128::from(alive_bytes(report, share)) * u128::from(report.arena_bytes);
+        (alive / u128::from(whole)) as u64
+    };
+    let input = report.tensors.iter().find(|tensor| tensor.first_step == 0);
+    if let Some(&[_, h, w, _]) = input.map(|input| input.shape.as_slice())
+        && h > 1
+        && w > 1
+    {
+        let fits = |&rows: &usize| needs(rows as f64 / h as f64) <= available_bytes;
+        let most = (1..h).rev().find(fits);
+        remedies.push(match most {
+            Some(rows) => {
+                // Networks halve their pictures several times.
+                let rows = if rows >= 32 { rows / 8 * 8 } else { rows };
+                let columns = (w * rows).div_ceil(h);
+                format!(
+                    "An input of about {rows}x{columns} instead of {h}x{w} would fit (estimated: {} bytes)",
+                    needs(rows as f64 / h as f64)
+                )
+            }
+            None => format!(
+                "A smaller input does not help: {} bytes do not depend on its size",
+                needs(0.0)
+            ),
+        });
+    }
+    if report.arena_lower_bound_bytes > available_bytes {
+        remedies.push(format!(
+            "No plan of this order of operators needs less than {} bytes",
+            report.arena_lower_bound_bytes
+        ));
+    }
+    let scratch = peak_step(report).map_or(0, |step| scratch_at(report, step));
+    if report.target == Target::Portable && scratch > 0 {
+        remedies.push(format!(
+            "{scratch} of them are scratch for whatever instruction set: a file for one (`--isa`) may need less"
+        ));
+    }
+    remedies.push(format!(
+        "Otherwise choose a board with a region of {} bytes of RAM, or a narrower model",
+        report.arena_bytes
+    ));
+    remedies.join(". ")
 }

@@ -42,6 +42,8 @@ pub struct TensorReport {
     pub layer: String,
     /// Where it lies.
     pub offset: u64,
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
     /// How large it is.
     pub size_bytes: u64,
     /// Step that writes it; 0 for inputs of the model.
@@ -53,6 +55,8 @@ pub struct TensorReport {
 /// What a model needs and what happened to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
+    /// What the file is made for.
+    pub target: Target,
     /// Bytes of the model file.
     pub model_bytes: u64,
     /// Bytes of weights, tables and other constants in it.
@@ -180,6 +184,7 @@ pub(crate) fn report(
             name: tensor.name.clone(),
             layer: writer_of[index].clone(),
             offset: schedule.plan.offsets[index],
+            shape: tensor.shape.clone(),
             size_bytes: tensor.len() as u64,
             first_step: schedule.lives[index].first_step,
             last_step: schedule.lives[index].last_step,
@@ -189,6 +194,7 @@ pub(crate) fn report(
     };
     let peak = schedule.plan.peak_step.saturating_sub(1);
     Report {
+        target,
         model_bytes: bytes.len() as u64,
         constant_bytes: (0..program.constants.len()).map(constant_len).sum(),
         arena_bytes: schedule.plan.peak_bytes,

@@ -364,25 +364,18 @@ fn a_board_that_is_too_small_is_told_what_is_in_the_way() {
         &regions(report.arena_bytes - 1, report.model_bytes),
     )
     .unwrap_err();
-    let OverBudget::Arena {
-        needed_bytes,
-        available_bytes,
-        ref region,
-        ref tensor,
-        tensor_bytes,
-        ..
-    } = error
-    else {
+    let OverBudget::Arena(refusal) = &error else {
         panic!("{error}")
     };
     assert_eq!(
-        (needed_bytes, available_bytes, region.as_str()),
-        (report.arena_bytes, report.arena_bytes - 1, "sram")
+        (refusal.needed_bytes, refusal.available_bytes),
+        (report.arena_bytes, report.arena_bytes - 1)
     );
-    assert_eq!(tensor_bytes, 2048, "{tensor}");
+    assert_eq!(refusal.region, "sram");
+    assert_eq!(refusal.tensor_bytes, 2048, "{}", refusal.tensor);
     let text = error.to_string();
     assert!(
-        text.contains("smaller input") && text.contains(&report.peak_layer),
+        text.contains("instead of 16x16 would fit") && text.contains(&report.peak_layer),
         "{text}"
     );
     let error = budget::fit(
@@ -466,4 +459,102 @@ fn weights_rounded_together_and_measured_biases_are_closer_to_float() {
     let (all, nearest, plain) = (decibels(all), decibels(nearest), decibels(plain));
     let found = format!("{all:.2} dB, to the nearest {nearest:.2}, biases as they are {plain:.2}");
     assert!(nearest > plain + 1.0 && all > nearest + 0.2, "{found}");
+}
+
+/// What a refusal says would fit is true of the model with an input of that size.
+#[test]
+fn the_input_that_is_said_to_fit_does() {
+    let of = |size: usize| {
+        let r = &mut Random::new(3);
+        let mut g = Graph::default();
+        let x = g.add_input("pixels", vec![1, size, size, 3], BorderType::U8);
+        let x = conv(&mut g, "stem", x, [16, 3, 2], true, r);
+        let x = conv(&mut g, "wide", x, [32, 3, 1], true, r);
+        let x = conv(&mut g, "narrow", x, [4, 1, 1], false, r);
+        g.add_output("y", x, BorderType::F32);
+        let sample = Sample {
+            inputs: vec![(0..size * size * 3).map(|i| (i % 256) as f32).collect()],
+            sha256: None,
+        };
+        let calibration = Calibration::collect(&g, [sample], Method::MinMax, |_| {}).unwrap();
+        let options = Options {
+            target: Target::Isa(Isa::Reference),
+            ..Options::default()
+        };
+        compile(&g, &calibration, &options, None).unwrap().report
+    };
+    let region = |name: &str, free_bytes, is_ram| Region {
+        name: name.into(),
+        free_bytes,
+        is_ram,
+    };
+    let report = of(128);
+    for share in [2, 3, 5, 9] {
+        let available = report.arena_bytes / share;
+        let regions = [
+            region("sram", available, true),
+            region("flash", 1 << 20, false),
+        ];
+        let text = budget::fit(&report, &regions).unwrap_err().to_string();
+        let size = text
+            .split("An input of about ")
+            .nth(1)
+            .and_then(|rest| rest.split('x').next())
+            .and_then(|rows| rows.parse().ok())
+            .unwrap_or_else(|| panic!("{text}"));
+        let smaller = of(size);
+        assert!(smaller.arena_bytes <= available, "{text}");
+        assert!(
+            text.contains(&format!("(estimated: {} bytes)", smaller.arena_bytes)),
+            "{} and not: {text}",
+            smaller.arena_bytes
+        );
+        assert!(of(size + 8).arena_bytes > available, "{text}");
+    }
+}
+
+/// Two branches that the file computes side by side: each is wide in the middle.
+fn side_by_side() -> Graph {
+    let r = &mut Random::new(8);
+    let mut g = Graph::default();
+    let x = g.add_input("pixels", vec![1, 16, 16, 3], BorderType::U8);
+    let wide = ["left", "right"].map(|name| conv(&mut g, name, x, [24, 3, 1], true, r));
+    let narrow = [0, 1].map(|i| conv(&mut g, ["l", "r"][i], wide[i], [2, 1, 1], false, r));
+    let sum = g
+        .add_node("sum", Op::Binary(BinaryOp::Add), &narrow)
+        .unwrap();
+    g.add_output("y", sum, BorderType::F32);
+    g
+}
+
+#[test]
+fn operators_run_in_the_order_that_needs_least() {
+    let graph = side_by_side();
+    let calibration = Calibration::collect(&graph, samples(4), Method::MinMax, |_| {}).unwrap();
+    let [own, chosen] = [false, true].map(|operator_order| {
+        let options = Options {
+            passes: Passes {
+                operator_order,
+                ..Passes::default()
+            },
+            ..Options::default()
+        };
+        compile(&graph, &calibration, &options, None).unwrap()
+    });
+    let wide = 24 * 16 * 16;
+    assert!(own.report.arena_bytes >= 2 * wide);
+    assert!(chosen.report.arena_bytes < own.report.arena_bytes - wide / 2);
+    let note = format!("instead of {}", own.report.arena_bytes);
+    assert!(
+        chosen.report.notes.iter().any(|n| n.contains(&note)),
+        "{:?}",
+        chosen.report.notes
+    );
+    let [own, chosen] = [own, chosen].map(|compiled| {
+        let interpreter = Interpreter::new(&compiled.bytes).unwrap();
+        let input = interpreter.quantize_input(0, &samples(1)[0].inputs[0]);
+        let outcome = interpreter.run(Reference, &[input], Taps::None).unwrap();
+        interpreter.assemble(&outcome)
+    });
+    assert_eq!(own, chosen);
 }
