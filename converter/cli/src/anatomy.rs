@@ -1,10 +1,10 @@
 //! What a model file holds, in the terms of a report: bytes of each layer, the arena over time, how its weights are spread.
 
 use anyhow::{Context, Result};
-use ocellus_compile::Report as Needs;
 use ocellus_compile::report::{LayerReport, TensorReport};
+use ocellus_compile::{Report as Needs, Target};
 use ocellus_format::ops::OpCode;
-use ocellus_format::{Class, ModelView, QParams, TensorInfo};
+use ocellus_format::{Class, Isa, ModelView, QParams, TensorInfo};
 use ocellus_report::{Histogram, Layer, LayerCost, Memory, MemoryBox, MemoryKind};
 
 use crate::layers::Layer as Run;
@@ -130,10 +130,11 @@ pub(crate) fn needs(file: &ModelFile, layers: &[Layer], memory: &Memory) -> Resu
         let layer = step.checked_sub(1).and_then(|index| layers.get(index));
         layer.map(|layer| layer.name.clone()).unwrap_or_default()
     };
-    let tensors = memory
-        .boxes
-        .iter()
-        .filter(|part| part.kind != MemoryKind::Scratch);
+    // Those of tensors come first, in the tensors' order.
+    let parts = memory.boxes.iter();
+    let tensors = parts
+        .filter(|part| part.kind != MemoryKind::Scratch)
+        .zip(arena_tensors(&view));
     let outputs = view.program().operators().map(|operator| {
         let output = operator.outputs.iter().next();
         output.and_then(|index| view.tensor(index)).map_or(
@@ -145,6 +146,11 @@ pub(crate) fn needs(file: &ModelFile, layers: &[Layer], memory: &Memory) -> Resu
         )
     });
     Ok(Needs {
+        // A portable file names no instruction set.
+        target: match view.program().isa {
+            Isa::Reference => Target::Portable,
+            isa => Target::Isa(isa),
+        },
         model_bytes: file.bytes.len() as u64,
         constant_bytes: constant_bytes(&view),
         arena_bytes: memory.arena_bytes,
@@ -154,7 +160,10 @@ pub(crate) fn needs(file: &ModelFile, layers: &[Layer], memory: &Memory) -> Resu
             .unwrap_or_default(),
         macs: view.program().macs,
         tensors: tensors
-            .map(|part| TensorReport {
+            .map(|(part, (_, tensor))| TensorReport {
+                shape: (tensor.dims.iter().take(usize::from(tensor.rank)))
+                    .map(|&size| size as usize)
+                    .collect(),
                 name: part.name.clone(),
                 layer: name_of(part.first_step),
                 offset: part.offset,
