@@ -297,7 +297,23 @@ pub static OPENCV_PICTURES: Package = Package {
     ],
 };
 
-/// All of them.
+/// ONNX's own tests of its operators: models, inputs, results. For tests of the importer, Apache-2.0.
+pub static ONNX_TESTS: Package = Package {
+    name: "onnx",
+    source: Source::Wheel {
+        name: "onnx",
+        version: "1.18.0",
+        python: "3.12",
+        platform: "manylinux2014_x86_64",
+    },
+    about_bytes: 17_584_084,
+    files: &[f(
+        "onnx-1.18.0-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        "99afac90b4cdb1471432203c3c1f74e16549c526df27056d39f41a9a47cfb4af",
+    )],
+};
+
+/// All that commands fetch; [`ONNX_TESTS`] only tests do.
 pub static ALL: [&Package; 5] = [&CENTERFACE, &ONET, &SOLVAY, &FOOLBOX, &OPENCV_PICTURES];
 
 /// Those that a face detector is calibrated with.

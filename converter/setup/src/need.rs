@@ -158,7 +158,10 @@ impl Need {
             Self::CyclesPlugin => cycles_plugin(host, progress).map(drop)?,
             Self::Browser => apt::install(host, &[BROWSER], progress)?,
             Self::Package(package) => {
-                if matches!(package.source, crate::Source::Pypi { .. }) {
+                if matches!(
+                    package.source,
+                    crate::Source::Pypi { .. } | crate::Source::Wheel { .. }
+                ) {
                     ensure(&[Self::Pip], host, progress)?;
                 }
                 package.fetch(host, progress)?;

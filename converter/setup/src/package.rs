@@ -32,6 +32,17 @@ pub enum Source {
         /// Its pinned version.
         version: &'static str,
     },
+    /// A wheel of the Python package index as it is, through `pip download`: the file of the package is the wheel itself, the same on every machine.
+    Wheel {
+        /// Name of the package.
+        name: &'static str,
+        /// Its pinned version.
+        version: &'static str,
+        /// The Python that it is for, `3.12`.
+        python: &'static str,
+        /// The platform that it is for, `manylinux2014_x86_64`.
+        platform: &'static str,
+    },
     /// Debian, through `apt-get download`. The version is the release's own: only files are pinned.
     Debian {
         /// Name of the package.
@@ -68,7 +79,9 @@ impl Source {
     #[must_use]
     pub fn title(&self) -> String {
         match self {
-            Self::Pypi { name, version } => format!("PyPI {name} {version}"),
+            Self::Pypi { name, version } | Self::Wheel { name, version, .. } => {
+                format!("PyPI {name} {version}")
+            }
             Self::Debian { name } => format!("Debian {name}"),
             Self::Npm { name, version } => format!("npm {name} {version}"),
         }
@@ -167,24 +180,27 @@ impl Package {
                 let deb = apt::download(host, name, download, self.about_bytes, progress)?;
                 apt::unpack(host, &deb, &files, unpacked, progress)
             }
-            Source::Pypi { name, version } => {
-                let python = host.require("python3", "install Debian's `python3`")?;
-                let words = [
-                    "-m",
-                    "pip",
-                    "download",
-                    "--no-deps",
-                    "--disable-pip-version-check",
-                    "--dest",
+            Source::Wheel {
+                name,
+                version,
+                python,
+                platform,
+            } => {
+                let tags = [
+                    "--only-binary=:all:",
+                    "--python-version",
+                    python,
+                    "--platform",
+                    platform,
                 ];
-                let mut run = Run::new(host, format!("fetching {title}"), &python).args(words);
-                run.command.arg(download).arg(format!("{name}=={version}"));
-                // pip writes to a temporary folder first: here, so that its growth can be shown.
-                let growing = download.join("tmp");
-                fs::create_dir_all(&growing).map_err(SetupError::io(&growing))?;
-                run.command.env("TMPDIR", &growing);
-                run.watch = Some((download, Some(self.about_bytes)));
-                run.run(progress)?;
+                self.pip(host, (name, version), &tags, download, progress)?;
+                let wheel = arrived("whl")?;
+                let file_name = wheel.file_name().unwrap_or_default();
+                let to = unpacked.join(file_name);
+                fs::rename(&wheel, &to).map_err(SetupError::io(&to))
+            }
+            Source::Pypi { name, version } => {
+                let python = self.pip(host, (name, version), &[], download, progress)?;
                 match newest(download, "whl") {
                     Some(wheel) => {
                         let code = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nfor m in sys.argv[3:]: z.extract(m, sys.argv[2])";
@@ -206,6 +222,37 @@ impl Package {
                 unpack_tar(host, &arrived("tgz")?, &files, unpacked, &title, progress)
             }
         }
+    }
+
+    /// Downloads through Python's package client, which is returned.
+    fn pip(
+        &self,
+        host: &Host,
+        (name, version): (&str, &str),
+        tags: &[&str],
+        download: &Path,
+        progress: &dyn Progress,
+    ) -> Result<PathBuf, SetupError> {
+        let python = host.require("python3", "install Debian's `python3`")?;
+        let words = [
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--disable-pip-version-check",
+            "--dest",
+        ];
+        let title = format!("fetching {}", self.source.title());
+        let mut run = Run::new(host, title, &python).args(words);
+        run.command.arg(download).args(tags);
+        run.command.arg(format!("{name}=={version}"));
+        // pip writes to a temporary folder first: here, so that its growth can be shown.
+        let growing = download.join("tmp");
+        fs::create_dir_all(&growing).map_err(SetupError::io(&growing))?;
+        run.command.env("TMPDIR", &growing);
+        run.watch = Some((download, Some(self.about_bytes)));
+        run.run(progress)?;
+        Ok(python)
     }
 
     /// Checks what was unpacked and moves it into the cache.

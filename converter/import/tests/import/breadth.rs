@@ -130,6 +130,24 @@ fn reductions_over_any_axes() {
 }
 
 #[test]
+fn norms_by_hand() {
+    File::new(13, &[1, 1, 2, 2])
+        .node("GlobalLpPool", &["x"], &["y"], vec![])
+        .gives(&[1.0, -2.0, 4.0, 2.0], &[1, 1, 1, 1], &[5.0]);
+    File::new(13, &[2, 2])
+        .node("LpNormalization", &["x"], &["y"], vec![])
+        .gives(&[3.0, 4.0, 0.0, -2.0], &[2, 2], &[0.6, 0.8, 0.0, -1.0]);
+    File::new(13, &[2, 2])
+        .node(
+            "LpNormalization",
+            &["x"],
+            &["y"],
+            vec![int("axis", 0), int("p", 1)],
+        )
+        .gives(&[3.0, 4.0, 1.0, -4.0], &[2, 2], &[0.75, 0.5, 0.25, -0.5]);
+}
+
+#[test]
 fn values_that_are_repeated_reversed_and_chosen() {
     File::new(13, &[1, 3, 1])
         .list("s", &[2, 3, 4])

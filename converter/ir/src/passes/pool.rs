@@ -75,7 +75,7 @@ pub(super) fn fold_pad(graph: &mut Graph, links: &Links, index: usize) -> Result
     Ok(true)
 }
 
-/// Means over axes 1 and 2 of four, or over axis 1 of three.
+/// Means over axes 1 and 2 of four, or over axis 1 of three, of one picture.
 pub(super) fn mean_to_pool(graph: &mut Graph, _: &Links, index: usize) -> Result<bool, GraphError> {
     let node = &graph.nodes[index];
     let Op::Mean { axes, .. } = &node.op else {
@@ -84,8 +84,8 @@ pub(super) fn mean_to_pool(graph: &mut Graph, _: &Links, index: usize) -> Result
     let (x, name) = (node.inputs[0], node.name.clone());
     let shape = graph.shape(x);
     let picture = match (shape, axes.as_slice()) {
-        (&[n, h, w, c], [1] | [2] | [1, 2]) => [n, h, w, c],
-        (&[n, h, c], [1]) => [n, h, 1, c],
+        (&[1, h, w, c], [1] | [2] | [1, 2]) => [1, h, w, c],
+        (&[1, h, c], [1]) => [1, h, 1, c],
         _ => return Ok(false),
     };
     let kernel = [
