@@ -1,6 +1,6 @@
 //! The table of operators: one row each, with the function that imports it.
 
-mod activation;
+pub(crate) mod activation;
 mod convolution;
 mod einsum;
 mod generators;
@@ -11,8 +11,8 @@ mod picture;
 pub(crate) mod pointwise;
 mod pool;
 pub(crate) mod quantization;
-mod reduce;
-mod repeat;
+pub(crate) mod reduce;
+pub(crate) mod repeat;
 mod resize;
 pub(crate) mod selection;
 pub(crate) mod shape;
@@ -152,7 +152,7 @@ static TABLE: &[Operator] = &[
     row("Sum", &[], pointwise::sum, "broadcast"),
     row("Tanh", &[], activation::tanh, ""),
     row("ThresholdedRelu", &["alpha"], activation::thresholded_relu, ""),
-    row("Tile", &[], repeat::tile, "constant repeats"),
+    row("Tile", &[], |cx| repeat::tile(cx), "constant repeats"),
     row("Transpose", &["perm"], shape::transpose, ""),
     row("Trilu", &["upper"], logic::trilu, "constant diagonal"),
     row("Unsqueeze", &["axes"], shape::unsqueeze, "constant axes"),

@@ -28,7 +28,7 @@ SAME, VALID = fb.Padding.SAME, fb.Padding.VALID
 # Versions of operators that cover what the cases need; 2 for the others.
 VERSIONS = {B.CONV_2D: 5, B.DEPTHWISE_CONV_2D: 5, B.FULLY_CONNECTED: 5, B.RESIZE_BILINEAR: 3, B.RESIZE_NEAREST_NEIGHBOR: 3,
             B.TRANSPOSE_CONV: 3, B.STRIDED_SLICE: 3, B.SQUARE: 1, B.ADD_N: 1, B.HARD_SWISH: 1, B.SHAPE: 1,
-            B.RELU_0_TO_1: 1, B.RELU_N1_TO_1: 1, B.PRELU: 1, B.NEG: 1, B.EXPAND_DIMS: 1, B.RESHAPE: 1}
+            B.RELU_0_TO_1: 1, B.RELU_N1_TO_1: 1, B.PRELU: 1, B.GELU: 1, B.ELU: 1, B.ROUND: 1, B.SIN: 1, B.COS: 1, B.LOG: 1, B.SQRT: 1, B.FLOOR: 1, B.CEIL: 1, B.POW: 1, B.TILE: 1, B.NEG: 1, B.EXPAND_DIMS: 1, B.RESHAPE: 1}
 
 
 def interpreter(model):
@@ -605,9 +605,36 @@ def tanh(m):
 for name, code, opts, kinds in (
         ("relu", B.RELU, None, INT8), ("relu6", B.RELU6, None, INT8), ("relu_n1_to_1", B.RELU_N1_TO_1, None, FLOAT),
         ("relu_0_to_1", B.RELU_0_TO_1, None, FLOAT), ("hard_swish", B.HARD_SWISH, None, INT8), ("exp", B.EXP, None, FLOAT),
-        ("abs", B.ABS, None, FLOAT), ("neg", B.NEG, None, FLOAT),
+        ("elu", B.ELU, None, FLOAT), ("gelu", B.GELU, options(fb.GeluOptionsT), FLOAT),
+        ("gelu_by_tanh", B.GELU, options(fb.GeluOptionsT, approximate=True), FLOAT), ("floor", B.FLOOR, None, FLOAT),
+        ("ceil", B.CEIL, None, FLOAT), ("round", B.ROUND, None, FLOAT), ("sin", B.SIN, None, FLOAT), ("cos", B.COS, None, FLOAT),
+        ("sign", B.SIGN, None, FLOAT), ("abs", B.ABS, None, FLOAT), ("neg", B.NEG, None, FLOAT),
         ("leaky_relu", B.LEAKY_RELU, options(fb.LeakyReluOptionsT, alpha=0.2), INT8)):
     CASES.append((name, kinds, unary(code, opts)))
+
+
+for name, code in (("log", B.LOG), ("sqrt", B.SQRT), ("rsqrt", B.RSQRT)):
+    CASES.append((name, FLOAT, unary(code, low=0.2)))
+
+
+@case(FLOAT)
+def power(m):
+    m.op(B.POW, options(fb.PowOptionsT), [m.input(1, 4, 4, 3, low=0.1), m.reals(1.7)])
+
+
+@case(FLOAT)
+def tile(m):
+    m.op(B.TILE, options(fb.TileOptionsT), [m.input(1, 2, 3, 2), m.ints([1, 2, 1, 3])])
+
+
+@case(FLOAT)
+def broadcast_to(m):
+    m.op(B.BROADCAST_TO, options(fb.BroadcastToOptionsT), [m.input(1, 1, 3, 1), m.ints([1, 2, 3, 2])])
+
+
+@case(FLOAT)
+def minimum_of_channels(m):
+    m.op(B.REDUCE_MIN, options(fb.ReducerOptionsT, keepDims=True), [m.input(1, 3, 4, 5), m.ints([3])])
 
 
 @case()

@@ -5,10 +5,14 @@ use ocellus_ir::{BinaryOp, Op, UnaryOp};
 use crate::constant::{Constant, Data};
 use crate::error::{Outcome, Refusal};
 use crate::operators::pointwise::affine;
-use crate::values::{Cx, Value};
+use crate::values::{Context, Cx, Format, Value};
 
 /// A function of the graph; constants are computed here, since shapes may depend on them.
-pub(super) fn function(cx: &mut Cx<'_, '_>, op: UnaryOp, x: &Value) -> Outcome<Value> {
+pub(crate) fn function<F: Format>(
+    cx: &mut Context<'_, F>,
+    op: UnaryOp,
+    x: &Value,
+) -> Outcome<Value> {
     match x {
         Value::Constant(constant) => {
             let values = constant.reals("its input")?;
@@ -55,7 +59,7 @@ fn also_of_integers(
 }
 
 /// The product of two values of one shape.
-fn product(cx: &mut Cx<'_, '_>, a: &Value, b: &Value) -> Outcome<Value> {
+fn product<F: Format>(cx: &mut Context<'_, F>, a: &Value, b: &Value) -> Outcome<Value> {
     let operands = [cx.real(a)?, cx.real(b)?];
     let y = cx.emit(Op::Binary(BinaryOp::Mul), &operands)?;
     Ok(cx.live(y))
@@ -167,31 +171,40 @@ pub(super) fn mish(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     Ok(vec![product(cx, &x, &gate)?])
 }
 
-/// `x * (1 + erf(x / sqrt(2))) / 2`, or `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2`.
 pub(super) fn gelu(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
-    let inner = match cx.attributes().text("approximate")?.unwrap_or("none") {
-        "none" => {
-            let scaled = affine(cx, &x, std::f32::consts::FRAC_1_SQRT_2, 0.0)?;
-            function(cx, UnaryOp::Erf, &scaled)?
-        }
-        "tanh" => {
-            let cube = function(cx, UnaryOp::Pow { exponent: 3.0 }, &x)?;
-            let cube = affine(cx, &cube, 0.044_715, 0.0)?;
-            let operands = [cx.real(&x)?, cx.real(&cube)?];
-            let sum = cx.emit(Op::Binary(BinaryOp::Add), &operands)?;
-            let sum = cx.live(sum);
-            let scaled = affine(cx, &sum, (2.0 / std::f32::consts::PI).sqrt(), 0.0)?;
-            function(cx, UnaryOp::Tanh, &scaled)?
-        }
+    let by_tanh = match cx.attributes().text("approximate")?.unwrap_or("none") {
+        "none" => false,
+        "tanh" => true,
         other => {
             return Err(Refusal::malformed(format!(
                 "attribute `approximate` holds `{other}`"
             )));
         }
     };
+    Ok(vec![gelu_of(cx, &x, by_tanh)?])
+}
+
+/// `x * (1 + erf(x / sqrt(2))) / 2`, or `x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) / 2`.
+pub(crate) fn gelu_of<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    by_tanh: bool,
+) -> Outcome<Value> {
+    let inner = if by_tanh {
+        let cube = function(cx, UnaryOp::Pow { exponent: 3.0 }, x)?;
+        let cube = affine(cx, &cube, 0.044_715, 0.0)?;
+        let operands = [cx.real(x)?, cx.real(&cube)?];
+        let sum = cx.emit(Op::Binary(BinaryOp::Add), &operands)?;
+        let sum = cx.live(sum);
+        let scaled = affine(cx, &sum, (2.0 / std::f32::consts::PI).sqrt(), 0.0)?;
+        function(cx, UnaryOp::Tanh, &scaled)?
+    } else {
+        let scaled = affine(cx, x, std::f32::consts::FRAC_1_SQRT_2, 0.0)?;
+        function(cx, UnaryOp::Erf, &scaled)?
+    };
     let gate = affine(cx, &inner, 0.5, 0.5)?;
-    Ok(vec![product(cx, &x, &gate)?])
+    product(cx, x, &gate)
 }
 
 /// `x < -lambd ? x + bias : x > lambd ? x - bias : 0`: both sides are thresholds of their own.
@@ -221,7 +234,7 @@ pub(super) fn shrink(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
 }
 
 /// A constant power, or a power of a constant.
-pub(super) fn pow(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+pub(crate) fn pow<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Vec<Value>> {
     let (base, exponent) = (cx.input(0)?, cx.input(1)?);
     match (&base, &exponent) {
         (Value::Constant(a), Value::Constant(b)) => {

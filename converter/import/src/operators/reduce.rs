@@ -7,10 +7,10 @@ use crate::constant::{Constant, Data, element_count, strides};
 use crate::error::{Outcome, Refusal};
 use crate::operators::activation::function;
 use crate::operators::pointwise::affine;
-use crate::values::{Cx, Value};
+use crate::values::{Context, Cx, Format, Value};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reduction {
+pub(crate) enum Reduction {
     Mean,
     Sum,
     Prod,
@@ -76,8 +76,8 @@ fn reduction(cx: &mut Cx<'_, '_>, kind: Reduction) -> Outcome<Vec<Value>> {
 }
 
 /// A reduction of a computed tensor by means, maxima and functions of one value.
-fn reduce(
-    cx: &mut Cx<'_, '_>,
+pub(crate) fn reduce<F: Format>(
+    cx: &mut Context<'_, F>,
     kind: Reduction,
     x: &Value,
     axes: &[usize],
@@ -85,14 +85,14 @@ fn reduce(
 ) -> Outcome<Value> {
     let shape = cx.shape_of(x);
     let count: usize = axes.iter().map(|&axis| shape[axis]).product();
-    let mean = |cx: &mut Cx<'_, '_>, x: &Value| {
+    let mean = |cx: &mut Context<'_, F>, x: &Value| {
         if axes.is_empty() {
             return Ok(x.clone());
         }
         let axes = axes.to_vec();
         cx.emit_real(Op::Mean { axes, keep_dims }, x)
     };
-    let sum = |cx: &mut Cx<'_, '_>, x: &Value| {
+    let sum = |cx: &mut Context<'_, F>, x: &Value| {
         let mean = mean(cx, x)?;
         match count {
             1 => Ok(mean),
@@ -141,7 +141,12 @@ fn reduce(
     }
 }
 
-fn binary(cx: &mut Cx<'_, '_>, op: BinaryOp, a: &Value, b: &Value) -> Outcome<Value> {
+fn binary<F: Format>(
+    cx: &mut Context<'_, F>,
+    op: BinaryOp,
+    a: &Value,
+    b: &Value,
+) -> Outcome<Value> {
     let operands = [cx.real(a)?, cx.real(b)?];
     let y = cx.emit(Op::Binary(op), &operands)?;
     Ok(cx.live(y))
@@ -149,8 +154,8 @@ fn binary(cx: &mut Cx<'_, '_>, op: BinaryOp, a: &Value, b: &Value) -> Outcome<Va
 
 /// The logarithm of the sum of exponentials as the largest value, which keeps the axes, and the rest: exponentials of at most 1 neither overflow
 /// nor ask for a scale that only the largest of them fills.
-fn log_sum_exp(
-    cx: &mut Cx<'_, '_>,
+fn log_sum_exp<F: Format>(
+    cx: &mut Context<'_, F>,
     x: &Value,
     axes: &[usize],
     keep_dims: bool,
@@ -164,7 +169,12 @@ fn log_sum_exp(
 }
 
 /// The largest value over axes: a pool whose window is all of them.
-fn maximum(cx: &mut Cx<'_, '_>, x: &Value, axes: &[usize], keep_dims: bool) -> Outcome<Value> {
+fn maximum<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    axes: &[usize],
+    keep_dims: bool,
+) -> Outcome<Value> {
     let shape = cx.shape_of(x);
     let reduced: usize = axes.iter().map(|&axis| shape[axis]).product();
     let kept: Vec<usize> = (0..shape.len()).filter(|i| !axes.contains(i)).collect();
@@ -177,7 +187,7 @@ fn maximum(cx: &mut Cx<'_, '_>, x: &Value, axes: &[usize], keep_dims: bool) -> O
     if reduced == 1 {
         return cx.reshape(x, target);
     }
-    let pool = |cx: &mut Cx<'_, '_>, x: &Value, kernel: [usize; 2]| {
+    let pool = |cx: &mut Context<'_, F>, x: &Value, kernel: [usize; 2]| {
         let window = Window::UNIT;
         cx.emit_real(Op::MaxPool2d { kernel, window }, x)
     };
@@ -208,7 +218,7 @@ fn maximum(cx: &mut Cx<'_, '_>, x: &Value, axes: &[usize], keep_dims: bool) -> O
     cx.reshape(&pooled, target)
 }
 
-fn reduce_constant(
+pub(crate) fn reduce_constant(
     x: &Constant,
     kind: Reduction,
     axes: &[usize],

@@ -5,9 +5,9 @@ use ocellus_ir::Op;
 use crate::attributes::small;
 use crate::error::{Outcome, Refusal};
 use crate::operators::shape::target_shape;
-use crate::values::{Cx, Value};
+use crate::values::{Context, Cx, Format, Value};
 
-impl Cx<'_, '_> {
+impl<F: Format> Context<'_, F> {
     /// A value repeated along axes of size 1, and in front, up to `shape`.
     pub(crate) fn broadcast(&mut self, x: &Value, shape: &[usize]) -> Outcome<Value> {
         let own = self.shape_of(x);
@@ -42,7 +42,7 @@ pub(super) fn expand(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     Ok(vec![cx.broadcast(&x, &shape)?])
 }
 
-pub(super) fn tile(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+pub(crate) fn tile<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Vec<Value>> {
     let mut x = cx.input(0)?;
     let own = cx.shape_of(&x);
     let repeats = target_shape(&cx.constant(1, "the repeats")?)?;

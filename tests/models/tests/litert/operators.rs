@@ -8,7 +8,7 @@ use ocellus_ir::{BorderType, Executor, Graph, Output};
 
 use crate::vectors::{Case, read};
 
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/litert_operators.npz"))
 }
 

@@ -3,8 +3,8 @@
 use ocellus_ir::{BinaryOp, Op, UnaryOp};
 use tract_tflite::tflite::ActivationFunctionType;
 
-use crate::constant::{Constant, Data};
 use crate::error::{Outcome, Refusal};
+use crate::operators::activation::{function, gelu_of};
 use crate::operators::pointwise::{affine, binary, fold_pair, prelu_of};
 use crate::tflite::node::{Tx, needed};
 use crate::values::Value;
@@ -70,13 +70,14 @@ pub(super) fn add_n(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
 
 pub(super) fn square(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
-    Ok(vec![binary(cx, BinaryOp::Mul, &x, &x)?])
+    Ok(vec![function(cx, UnaryOp::Pow { exponent: 2.0 }, &x)?])
 }
 
 pub(super) fn squared_difference(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
     let difference = binary(cx, BinaryOp::Sub, &a, &b)?;
-    Ok(vec![binary(cx, BinaryOp::Mul, &difference, &difference)?])
+    let square = UnaryOp::Pow { exponent: 2.0 };
+    Ok(vec![function(cx, square, &difference)?])
 }
 
 /// Divides constants and rounds down, as shape arithmetic does.
@@ -96,7 +97,7 @@ pub(super) fn floor_div(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
 
 fn unary(cx: &mut Tx<'_, '_>, op: UnaryOp) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
-    Ok(vec![cx.emit_real(Op::Unary(op), &x)?])
+    Ok(vec![function(cx, op, &x)?])
 }
 
 fn clip(cx: &mut Tx<'_, '_>, min: f32, max: f32) -> Outcome<Vec<Value>> {
@@ -152,26 +153,51 @@ pub(super) fn neg(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     unary(cx, UnaryOp::Neg)
 }
 
-/// Rounds constants of real numbers; integers stay.
-fn rounded(cx: &mut Tx<'_, '_>, rule: fn(f32) -> f32) -> Outcome<Vec<Value>> {
-    let x = cx.constant(0, "its input")?;
-    let data = match &x.data {
-        Data::Real(values) => Data::Real(values.iter().map(|&v| rule(v)).collect()),
-        Data::Int(values) => Data::Int(values.clone()),
-    };
-    Ok(vec![cx.folded(Constant {
-        data,
-        steps: None,
-        ..x
-    })?])
-}
-
 pub(super) fn floor(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
-    rounded(cx, f32::floor)
+    unary(cx, UnaryOp::Floor)
 }
 
 pub(super) fn ceil(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
-    rounded(cx, f32::ceil)
+    unary(cx, UnaryOp::Ceil)
+}
+
+pub(super) fn round(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    unary(cx, UnaryOp::Round)
+}
+
+pub(super) fn sign(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    unary(cx, UnaryOp::Sign)
+}
+
+pub(super) fn sin(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    unary(cx, UnaryOp::Sin)
+}
+
+pub(super) fn cos(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    unary(cx, UnaryOp::Cos)
+}
+
+pub(super) fn log(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    unary(cx, UnaryOp::Log)
+}
+
+pub(super) fn sqrt(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    unary(cx, UnaryOp::Sqrt)
+}
+
+pub(super) fn rsqrt(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    unary(cx, UnaryOp::Pow { exponent: -0.5 })
+}
+
+pub(super) fn elu(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    unary(cx, UnaryOp::Elu { alpha: 1.0 })
+}
+
+pub(super) fn gelu(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    let options = cx.operator().builtin_options_as_gelu_options();
+    let x = cx.input(0)?;
+    let by_tanh = options.is_some_and(|options| options.approximate());
+    Ok(vec![gelu_of(cx, &x, by_tanh)?])
 }
 
 pub(super) fn prelu(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {

@@ -3,8 +3,8 @@
 use ocellus_ir::{Op, Window};
 
 use crate::attributes::axis;
-use crate::error::{Outcome, Refusal};
-use crate::operators::pointwise::affine;
+use crate::error::Outcome;
+use crate::operators::reduce::{Reduction, reduce, reduce_constant};
 use crate::tflite::node::{Tx, needed, positive};
 use crate::tflite::operators::convolution::{picture, window};
 use crate::values::Value;
@@ -53,44 +53,32 @@ fn axes(cx: &Tx<'_, '_>, x: &Value) -> Outcome<(Vec<usize>, bool)> {
     Ok((axes, keep_dims))
 }
 
-pub(super) fn mean(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+fn reduction(cx: &mut Tx<'_, '_>, kind: Reduction) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
     let (axes, keep_dims) = axes(cx, &x)?;
-    if axes.is_empty() {
-        return Ok(vec![x]);
+    if let Value::Constant(constant) = &x {
+        let folded = reduce_constant(constant, kind, &axes, keep_dims)?;
+        return Ok(vec![cx.folded(folded)?]);
     }
-    Ok(vec![cx.emit_real(Op::Mean { axes, keep_dims }, &x)?])
+    Ok(vec![reduce(cx, kind, &x, &axes, keep_dims)?])
+}
+
+pub(super) fn mean(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    reduction(cx, Reduction::Mean)
 }
 
 pub(super) fn sum(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
-    let x = cx.input(0)?;
-    let (axes, keep_dims) = axes(cx, &x)?;
-    if axes.is_empty() {
-        return Ok(vec![x]);
-    }
-    let shape = cx.shape_of(&x);
-    let count: usize = axes.iter().map(|&axis| shape[axis]).product();
-    let mean = cx.emit_real(Op::Mean { axes, keep_dims }, &x)?;
-    Ok(vec![affine(cx, &mean, count as f32, 0.0)?])
+    reduction(cx, Reduction::Sum)
 }
 
 pub(super) fn reduce_max(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
-    let x = cx.input(0)?;
-    let (axes, keep_dims) = axes(cx, &x)?;
-    if axes != [1, 2] || cx.shape_of(&x).len() != 4 {
-        return Err(Refusal::unsupported(format!(
-            "the maximum over axes {axes:?} of shape {:?} is not supported; over rows and columns of a picture it is",
-            cx.shape_of(&x)
-        )));
-    }
-    let [rows, columns, channels] = picture(cx, &x)?;
-    let op = Op::MaxPool2d {
-        kernel: [rows, columns],
-        window: Window::UNIT,
-    };
-    let y = cx.emit_real(op, &x)?;
-    match keep_dims {
-        true => Ok(vec![y]),
-        false => Ok(vec![cx.reshape(&y, vec![1, channels])?]),
-    }
+    reduction(cx, Reduction::Max)
+}
+
+pub(super) fn reduce_min(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    reduction(cx, Reduction::Min)
+}
+
+pub(super) fn reduce_prod(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    reduction(cx, Reduction::Prod)
 }

@@ -137,42 +137,5 @@ pub(super) fn fill(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
 pub(super) fn broadcast_to(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
     let shape = target_shape(&cx.constant(1, "the shape")?)?;
-    let own = cx.shape_of(&x);
-    match &x {
-        Value::Constant(constant) => {
-            let repeated = constant.broadcast_to(&shape)?;
-            Ok(vec![cx.folded(repeated)?])
-        }
-        Value::Live(_) if shape.iter().product::<usize>() == own.iter().product::<usize>() => {
-            Ok(vec![cx.reshape(&x, shape)?])
-        }
-        Value::Live(_) => Err(Refusal::unsupported(format!(
-            "repeating a computed tensor of shape {own:?} to {shape:?} is not supported"
-        ))),
-    }
-}
-
-pub(super) fn reduce_prod(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
-    let x = cx.constant(0, "its input")?;
-    let axes = cx.integers(1, "the axes")?.len();
-    if axes < x.shape.len() {
-        return Err(Refusal::unsupported(
-            "only the product of all values is supported",
-        ));
-    }
-    let product = x
-        .ints("its input")?
-        .iter()
-        .try_fold(1i64, |n, &v| n.checked_mul(v));
-    let product = product.ok_or_else(|| Refusal::malformed("the product overflows"))?;
-    let options = cx.operator().builtin_options_as_reducer_options();
-    let shape = match options.is_some_and(|options| options.keep_dims()) {
-        true => vec![1; x.shape.len()],
-        false => vec![],
-    };
-    Ok(vec![cx.folded(Constant::int(
-        x.ty,
-        shape,
-        vec![product],
-    ))?])
+    Ok(vec![cx.broadcast(&x, &shape)?])
 }
