@@ -152,7 +152,7 @@ static TABLE: &[Operator] = &[
     row("Sum", &[], pointwise::sum, "broadcast"),
     row("Tanh", &[], activation::tanh, ""),
     row("ThresholdedRelu", &["alpha"], activation::thresholded_relu, ""),
-    row("Tile", &[], |cx| repeat::tile(cx), "constant repeats"),
+    row("Tile", &[], repeat::tile, "constant repeats"),
     row("Transpose", &["perm"], shape::transpose, ""),
     row("Trilu", &["upper"], logic::trilu, "constant diagonal"),
     row("Unsqueeze", &["axes"], shape::unsqueeze, "constant axes"),

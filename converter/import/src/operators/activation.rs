@@ -233,8 +233,12 @@ pub(super) fn shrink(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     Ok(vec![cx.live(y)])
 }
 
+pub(super) fn pow(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    pow_of(cx)
+}
+
 /// A constant power, or a power of a constant.
-pub(crate) fn pow<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Vec<Value>> {
+pub(crate) fn pow_of<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Vec<Value>> {
     let (base, exponent) = (cx.input(0)?, cx.input(1)?);
     match (&base, &exponent) {
         (Value::Constant(a), Value::Constant(b)) => {

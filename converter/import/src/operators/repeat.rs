@@ -42,7 +42,12 @@ pub(super) fn expand(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     Ok(vec![cx.broadcast(&x, &shape)?])
 }
 
-pub(crate) fn tile<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Vec<Value>> {
+pub(super) fn tile(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    tile_of(cx)
+}
+
+/// Repeats the first input as often along each axis as the second says.
+pub(crate) fn tile_of<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Vec<Value>> {
     let mut x = cx.input(0)?;
     let own = cx.shape_of(&x);
     let repeats = target_shape(&cx.constant(1, "the repeats")?)?;

@@ -12,7 +12,6 @@ mod shape;
 use tract_tflite::tflite::BuiltinOperator;
 
 use crate::error::{Outcome, Refusal, shown};
-use crate::operators::{activation, repeat};
 use crate::tflite::file::{TfLiteFile, name_of};
 use crate::tflite::node::Tx;
 use crate::values::Value;
@@ -75,7 +74,7 @@ static TABLE: &[Row] = &[
     row(BuiltinOperator::PACK, selection::pack, ""),
     row(BuiltinOperator::PAD, selection::pad, "constant padding"),
     row(BuiltinOperator::PADV2, selection::pad, "constant padding"),
-    row(BuiltinOperator::POW, |cx| activation::pow(cx), "constant exponent"),
+    row(BuiltinOperator::POW, pointwise::pow, "constant exponent"),
     row(BuiltinOperator::PRELU, pointwise::prelu, "constant slope"),
     row(BuiltinOperator::QUANTIZE, quantization::quantize, "to int8 and uint8"),
     row(BuiltinOperator::REDUCE_MAX, pool::reduce_max, "constant axes"),
@@ -107,7 +106,7 @@ static TABLE: &[Row] = &[
     row(BuiltinOperator::SUB, pointwise::sub, "broadcast"),
     row(BuiltinOperator::SUM, pool::sum, "constant axes"),
     row(BuiltinOperator::TANH, pointwise::tanh, ""),
-    row(BuiltinOperator::TILE, |cx| repeat::tile(cx), "constant repeats"),
+    row(BuiltinOperator::TILE, shape::tile, "constant repeats"),
     row(BuiltinOperator::TRANSPOSE, shape::transpose, ""),
     row(BuiltinOperator::TRANSPOSE_CONV, convolution::transpose_conv, "constant weights"),
     row(BuiltinOperator::UNPACK, selection::unpack, ""),

@@ -4,7 +4,7 @@ use ocellus_ir::{BinaryOp, Op, UnaryOp};
 use tract_tflite::tflite::ActivationFunctionType;
 
 use crate::error::{Outcome, Refusal};
-use crate::operators::activation::{function, gelu_of};
+use crate::operators::activation::{function, gelu_of, pow_of};
 use crate::operators::pointwise::{affine, binary, fold_pair, prelu_of};
 use crate::tflite::node::{Tx, needed};
 use crate::values::Value;
@@ -187,6 +187,10 @@ pub(super) fn sqrt(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
 
 pub(super) fn rsqrt(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     unary(cx, UnaryOp::Pow { exponent: -0.5 })
+}
+
+pub(super) fn pow(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    pow_of(cx)
 }
 
 pub(super) fn elu(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {

@@ -5,6 +5,7 @@ use tract_tflite::tflite::TensorType;
 use crate::attributes::{axis, small};
 use crate::constant::{Constant, ElementType, element_count};
 use crate::error::{Outcome, Refusal};
+use crate::operators::repeat::tile_of;
 use crate::operators::shape::{resolve_shape, sizes, target_shape};
 use crate::tflite::node::{Tx, needed};
 use crate::tflite::operators::convolution::picture;
@@ -132,6 +133,10 @@ pub(super) fn fill(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     element_count(&shape)?;
     let filled = value.with_shape(vec![])?.broadcast_to(&shape)?;
     Ok(vec![cx.folded(filled)?])
+}
+
+pub(super) fn tile(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    tile_of(cx)
 }
 
 pub(super) fn broadcast_to(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
