@@ -689,7 +689,7 @@ fn slices_and_concatenations_meet() {
 #[test]
 fn means_over_pictures_become_pools() {
     let mut b = Build::new();
-    let x = b.input(&[2, 3, 4, 5]);
+    let x = b.input(&[1, 3, 4, 5]);
     let y = b.add(
         Op::Mean {
             axes: vec![1, 2],
@@ -710,6 +710,14 @@ fn means_over_pictures_become_pools() {
         &["average_pool_2d", "average_pool_2d"],
     );
     assert!(matches!(after.outputs[0].assembly, Assembly::Reshape(..)));
+
+    // Several pictures are none that a device has a pool for.
+    let mut b = Build::new();
+    let x = b.input(&[2, 3, 5]);
+    let axes = vec![1];
+    let keep_dims = true;
+    let y = b.add(Op::Mean { axes, keep_dims }, &[x]);
+    assert_eq!(ops(&optimized(&b.done(&[y]), 3, &[])), ["mean"]);
 }
 
 #[test]
