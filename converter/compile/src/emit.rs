@@ -70,6 +70,7 @@ pub fn emit(
         let written = match &constant.values {
             Values::S8(v) => writer.constant(name, shape, q, v),
             Values::U8(v) => writer.constant(name, shape, q, v),
+            Values::S16(v) => writer.constant(name, shape, q, v),
             Values::U16(v) => writer.constant(name, shape, q, v),
             Values::S32(v) => writer.constant(name, shape, q, v),
             Values::U32(v) => writer.constant(name, shape, q, v),

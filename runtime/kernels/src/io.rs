@@ -22,6 +22,25 @@ pub struct ConvIo<'a> {
     pub scratch: &'a mut [u8],
 }
 
+/// Operands of a layer's output channels whose weights do not fit `s8`.
+#[derive(Debug)]
+pub struct WideIo<'a> {
+    /// Input, as the layer has it.
+    pub x: &'a [i8],
+    /// Which output channels.
+    pub channels: &'a [u16],
+    /// `[channels, taps]`, the taps in the order of portable weights of one output channel.
+    pub weights: &'a [i16],
+    /// One an output channel of the layer.
+    pub bias: &'a [i32],
+    /// One an output channel of the layer.
+    pub multipliers: &'a [i32],
+    /// One an output channel of the layer.
+    pub shifts: &'a [u8],
+    /// Output, which the layer's kernel has written.
+    pub y: &'a mut [i8],
+}
+
 /// One input, one output.
 #[derive(Debug)]
 pub struct UnaryIo<'a> {

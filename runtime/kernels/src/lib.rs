@@ -29,6 +29,7 @@ mod io;
 pub use device::{DEVICE, Device, WithKernels, best, dispatch, is_available};
 pub use io::{
     AveragePoolIo, BinaryIo, ConvIo, InOut, IndexedIo, LookupIo, PreluIo, SoftmaxIo, UnaryIo,
+    WideIo,
 };
 
 use ocellus_format::{Isa, ops};

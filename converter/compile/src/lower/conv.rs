@@ -73,13 +73,6 @@ impl Lowering<'_> {
             };
             unsupported(node, error.to_string(), remedy)
         })?;
-        if let Some(channel) = layer.wide_channels().first() {
-            return Err(unsupported(
-                node,
-                format!("weights of output channel {channel} are more than 127 steps from zero"),
-                "convert the float model it was made from",
-            ));
-        }
         self.lowered.layers.push((
             node.name.clone(),
             LayerNotes {
@@ -103,13 +96,24 @@ impl Lowering<'_> {
     ) -> Vec<Operand> {
         let multipliers = layer.requants.iter().map(|r| r.multiplier).collect();
         let shifts = layer.requants.iter().map(|r| r.shift).collect();
-        vec![
+        let mut operands = vec![
             input.operand,
             self.constant(node, "weights", weights.0, None, Values::S8(weights.1)),
             self.list(node, "bias", Values::S32(bias)),
             self.list(node, "multipliers", Values::S32(multipliers)),
             self.list(node, "shifts", Values::U8(shifts)),
-        ]
+        ];
+        let wide = layer.wide_channels();
+        if !wide.is_empty() {
+            let taps = layer.weights.len() / layer.bias.len();
+            let rows = wide.iter().map(|oc| &layer.weights[oc * taps..][..taps]);
+            let weights: Vec<i16> = rows.flatten().copied().collect();
+            let channels = wide.iter().map(|&oc| oc as u16).collect();
+            let shape = vec![wide.len(), taps];
+            operands.push(self.list(node, "wide_channels", Values::U16(channels)));
+            operands.push(self.constant(node, "wide_weights", shape, None, Values::S16(weights)));
+        }
+        operands
     }
 
     pub(super) fn conv_2d(
@@ -211,6 +215,13 @@ impl Lowering<'_> {
         }
         let output = output_s8(node, self.output_params(node)?);
         let layer = self.integer_layer(node, &real, input)?;
+        if let Some(channel) = layer.wide_channels().first() {
+            return Err(unsupported(
+                node,
+                format!("weights of output channel {channel} are more than 127 steps from zero"),
+                "convert the float model it was made from",
+            ));
+        }
         let op = ops::TransposeConv2d {
             window: sizes,
             in_c: (group_in_c * groups) as u32,

@@ -130,6 +130,7 @@ pub struct Constant {
 pub enum Values {
     S8(Vec<i8>),
     U8(Vec<u8>),
+    S16(Vec<i16>),
     U16(Vec<u16>),
     S32(Vec<i32>),
     U32(Vec<u32>),
@@ -141,6 +142,7 @@ impl Values {
         match self {
             Values::S8(_) => DType::S8,
             Values::U8(_) => DType::U8,
+            Values::S16(_) => DType::S16,
             Values::U16(_) => DType::U16,
             Values::S32(_) => DType::S32,
             Values::U32(_) => DType::U32,
@@ -152,6 +154,7 @@ impl Values {
         match self {
             Values::S8(v) => v.len(),
             Values::U8(v) => v.len(),
+            Values::S16(v) => v.len(),
             Values::U16(v) => v.len(),
             Values::S32(v) => v.len(),
             Values::U32(v) => v.len(),

@@ -418,6 +418,7 @@ fn device_digest(shape: &[usize], qparams: Option<QParams>, values: &Values) -> 
     match values {
         Values::S8(v) => v.iter().for_each(|x| hash.update(x.to_le_bytes())),
         Values::U8(v) => hash.update(v),
+        Values::S16(v) => v.iter().for_each(|x| hash.update(x.to_le_bytes())),
         Values::U16(v) => v.iter().for_each(|x| hash.update(x.to_le_bytes())),
         Values::S32(v) => v.iter().for_each(|x| hash.update(x.to_le_bytes())),
         Values::U32(v) => v.iter().for_each(|x| hash.update(x.to_le_bytes())),

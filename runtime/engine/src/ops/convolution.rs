@@ -1,5 +1,7 @@
-use ocellus_format::ops::{Conv2d, DepthwiseConv2d, FullyConnected, TransposeConv2d};
-use ocellus_kernels::{ConvIo, Kernels};
+use ocellus_format::ops::{
+    Conv2d, DepthwiseConv2d, FullyConnected, TransposeConv2d, WIDE_CHANNELS_INPUT,
+};
+use ocellus_kernels::{ConvIo, Kernels, WideIo, reference};
 
 use super::Run;
 use crate::call::Call;
@@ -16,17 +18,47 @@ fn conv_io(call: Call<'_>) -> Option<ConvIo<'_>> {
     })
 }
 
+/// Runs the kernel of a layer, and `wide` on its channels of wide weights, where it has some.
+fn layer(
+    call: Call<'_>,
+    kernel: impl FnOnce(ConvIo<'_>),
+    wide: impl FnOnce(WideIo<'_>),
+) -> Option<()> {
+    let channels = call.constant(WIDE_CHANNELS_INPUT);
+    let wide_weights = call.constant(WIDE_CHANNELS_INPUT + 1);
+    let io = conv_io(call)?;
+    kernel(ConvIo {
+        y: &mut *io.y,
+        scratch: &mut *io.scratch,
+        ..io
+    });
+    if let (Some(channels), Some(weights)) = (channels, wide_weights) {
+        wide(WideIo {
+            x: io.x,
+            channels,
+            weights,
+            bias: io.bias,
+            multipliers: io.multipliers,
+            shifts: io.shifts,
+            y: io.y,
+        });
+    }
+    Some(())
+}
+
 impl Run for Conv2d {
     fn run<K: Kernels>(&self, kernels: K, call: Call<'_>) -> Option<()> {
-        kernels.conv_2d_s8(self, conv_io(call)?);
-        Some(())
+        let kernel = |io: ConvIo<'_>| kernels.conv_2d_s8(self, io);
+        layer(call, kernel, |io| reference::conv_2d_wide_s8(self, io))
     }
 }
 
 impl Run for DepthwiseConv2d {
     fn run<K: Kernels>(&self, kernels: K, call: Call<'_>) -> Option<()> {
-        kernels.depthwise_conv_2d_s8(self, conv_io(call)?);
-        Some(())
+        let kernel = |io: ConvIo<'_>| kernels.depthwise_conv_2d_s8(self, io);
+        layer(call, kernel, |io| {
+            reference::depthwise_conv_2d_wide_s8(self, io)
+        })
     }
 }
 
@@ -39,7 +71,9 @@ impl Run for TransposeConv2d {
 
 impl Run for FullyConnected {
     fn run<K: Kernels>(&self, kernels: K, call: Call<'_>) -> Option<()> {
-        kernels.fully_connected_s8(self, conv_io(call)?);
-        Some(())
+        let kernel = |io: ConvIo<'_>| kernels.fully_connected_s8(self, io);
+        layer(call, kernel, |io| {
+            reference::fully_connected_wide_s8(self, io)
+        })
     }
 }

@@ -1,12 +1,13 @@
 use serde::{Deserialize, Serialize};
 
+use super::wide::expect_layer;
 use super::{OpCode, OpError, Operands, OutputS8, Params, Window2d, product};
 use crate::{DType, WeightLayout};
 
 /// 2-D convolution, grouped where `groups > 1`. A 1-D convolution has height 1.
 ///
 /// Inputs: `x` `s8` `Nhwc`, weights `s8` (`layout`), bias `s32[out_c]` with the zero point folded in, multipliers `s32[out_c]`,
-/// shifts `u8[out_c]`. Output: `y` `s8` `Nhwc`.
+/// shifts `u8[out_c]`; wide channels, if any. Output: `y` `s8` `Nhwc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conv2d {
     /// Sizes and steps.
@@ -80,7 +81,7 @@ impl Params<'_> for Conv2d {
             return Err(OpError::AccumulatorBound);
         }
         let out_c = u64::from(self.out_c);
-        operands.expect_counts(5, 1)?;
+        expect_layer(operands, out_c, u64::from(self.taps()))?;
         operands.expect_input(0, DType::S8, in_len)?;
         operands.expect_input(1, DType::S8, self.weights_len().ok_or(OpError::Shape)?)?;
         operands.expect_constant(2, DType::S32, out_c)?;

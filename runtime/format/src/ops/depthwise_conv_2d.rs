@@ -1,12 +1,13 @@
 use serde::{Deserialize, Serialize};
 
+use super::wide::expect_layer;
 use super::{OpCode, OpError, Operands, OutputS8, Params, Window2d, product};
 use crate::DType;
 
 /// Depthwise 2-D convolution: output channel `oc` reads input channel `oc / multiplier`.
 ///
 /// Inputs: `x` `s8` `Nhwc`, weights `s8` `Hwc` (`[kernel_h, kernel_w, in_c * multiplier]`), bias `s32[out_c]` with the zero point folded
-/// in, multipliers `s32[out_c]`, shifts `u8[out_c]`. Output: `y` `s8` `Nhwc`, `out_c = in_c * multiplier`.
+/// in, multipliers `s32[out_c]`, shifts `u8[out_c]`; wide channels, if any. Output: `y` `s8` `Nhwc`, `out_c = in_c * multiplier`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DepthwiseConv2d {
     /// Sizes and steps.
@@ -46,7 +47,11 @@ impl Params<'_> for DepthwiseConv2d {
         if self.acc_bound > i32::MAX as u32 {
             return Err(OpError::AccumulatorBound);
         }
-        operands.expect_counts(5, 1)?;
+        expect_layer(
+            operands,
+            out_c,
+            u64::from(w.kernel_h) * u64::from(w.kernel_w),
+        )?;
         operands.expect_input(0, DType::S8, in_len)?;
         operands.expect_input(1, DType::S8, weights_len)?;
         operands.expect_constant(2, DType::S32, out_c)?;

@@ -1,12 +1,13 @@
 use serde::{Deserialize, Serialize};
 
+use super::wide::expect_layer;
 use super::{OpCode, OpError, Operands, OutputS8, Params, product};
 use crate::DType;
 
 /// Matrix product with constant weights: `y[row, oc] = sum over k of x[row, k] * w[oc, k]`.
 ///
 /// Inputs: `x` `s8` `[rows, in_c]`, weights `s8` `[out_c, in_c]`, bias `s32[out_c]` with the zero point folded in, multipliers
-/// `s32[out_c]`, shifts `u8[out_c]`. Output: `y` `s8` `[rows, out_c]`.
+/// `s32[out_c]`, shifts `u8[out_c]`; wide channels, if any. Output: `y` `s8` `[rows, out_c]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FullyConnected {
     /// Rows of input and output.
@@ -38,7 +39,7 @@ impl Params<'_> for FullyConnected {
         if self.acc_bound > i32::MAX as u32 {
             return Err(OpError::AccumulatorBound);
         }
-        operands.expect_counts(5, 1)?;
+        expect_layer(operands, out_c, in_c)?;
         operands.expect_input(0, DType::S8, rows * in_c)?;
         operands.expect_input(1, DType::S8, in_c * out_c)?;
         operands.expect_constant(2, DType::S32, out_c)?;

@@ -14,6 +14,7 @@ mod prelu;
 mod resize;
 mod softmax;
 mod transpose_conv_2d;
+mod wide;
 mod window;
 
 pub use binary::{Add, BROADCAST_RANK, Binary, Maximum, Minimum, Mul};
@@ -27,6 +28,7 @@ pub use prelu::Prelu;
 pub use resize::{ResizeBilinear, ResizeNearest};
 pub use softmax::Softmax;
 pub use transpose_conv_2d::TransposeConv2d;
+pub use wide::WIDE_CHANNELS_INPUT;
 pub use window::Window2d;
 
 use serde::{Deserialize, Serialize};

@@ -25,6 +25,7 @@ mod slice;
 mod softmax;
 mod transpose;
 mod transpose_conv_2d;
+mod wide;
 
 pub use add::add_s8;
 pub use average_pool_2d::average_pool_2d_s8;
@@ -47,3 +48,4 @@ pub use slice::slice_s8;
 pub use softmax::softmax_s8;
 pub use transpose::transpose_s8;
 pub use transpose_conv_2d::transpose_conv_2d_s8;
+pub use wide::{conv_2d_wide_s8, depthwise_conv_2d_wide_s8, fully_connected_wide_s8};
