@@ -8,7 +8,7 @@ use ocellus_compile::{
 use ocellus_format::{CalibrationData, Isa};
 use ocellus_ir::random::Random;
 use ocellus_ir::{
-    Assembly, BinaryOp, BorderType, Executor, Graph, Op, Output, TensorId, UnaryOp, Window,
+    Assembly, BinaryOp, BorderType, Executor, Graph, Grid, Op, Output, TensorId, UnaryOp, Window,
 };
 use ocellus_kernels::Reference;
 
@@ -557,4 +557,88 @@ fn operators_run_in_the_order_that_needs_least() {
         interpreter.assemble(&outcome)
     });
     assert_eq!(own, chosen);
+}
+
+/// An already quantized separable block whose first layer has channels without weights: their constants are the zero point and others.
+fn quantized_with_constant_channels() -> Graph {
+    let r = &mut Random::new(21);
+    let mut g = Graph::default();
+    let x = g.add_input("pixels", vec![1, 9, 9, 3], BorderType::F32);
+    g.set_grid(x, Grid::new(1.0 / 127.0, -3));
+    let layers = [
+        ("first", [12, 1, 1, 3], 1, [2, 5, 7, 11].as_slice(), 0.02),
+        ("depthwise", [12, 3, 3, 1], 12, [5, 8].as_slice(), 0.03),
+        ("last", [4, 1, 1, 12], 1, [].as_slice(), 0.05),
+    ];
+    let (mut y, mut scale_in) = (x, 1.0 / 127.0);
+    for (name, shape, groups, zero, scale_out) in layers {
+        let row: usize = shape[1..].iter().product();
+        let scales: Vec<f32> = (0..shape[0])
+            .map(|_| 0.002 * (1.2 + r.value()) / row as f32 * 9.0)
+            .collect();
+        let weights: Vec<f32> = (0..shape[0] * row)
+            .map(|i| match zero.contains(&(i / row)) {
+                true => 0.0,
+                false => (r.value() * 127.0).round() * scales[i / row],
+            })
+            .collect();
+        let bias: Vec<f32> = (scales.iter())
+            .map(|scale| (r.value() * 0.8 / (scale_in * scale)).round() * scale_in * scale)
+            .collect();
+        let grid = Grid::weights(scales);
+        let w = g.add_grid_constant(format!("{name}.w"), shape.to_vec(), weights, grid);
+        let b = g.add_constant(format!("{name}.b"), vec![shape[0]], bias);
+        let op = Op::Conv2d {
+            window: window(1, shape[1] / 2),
+            groups,
+        };
+        y = g.add_node(name, op, &[y, w, b]).unwrap();
+        if name == "last" {
+            g.set_grid(y, Grid::new(scale_out, 4));
+        } else {
+            g.nodes.last_mut().unwrap().clamp = Some((0.0, f32::INFINITY));
+            g.set_grid(y, Grid::new(scale_out, -128));
+        }
+        scale_in = scale_out;
+    }
+    g.add_output("y", y, BorderType::F32);
+    g.verify().unwrap();
+    g
+}
+
+#[test]
+fn constant_channels_of_a_quantized_graph_go_without_a_trace() {
+    let graph = quantized_with_constant_channels();
+    let [with, without] = [vec![], vec!["dead-channels".to_owned()]].map(|disabled| {
+        let mut graph = graph.clone();
+        let options = ocellus_ir::Options {
+            disabled,
+            ..Default::default()
+        };
+        ocellus_ir::optimize(&mut graph, &options).unwrap();
+        let calibration = Calibration::new(&graph, Method::default());
+        compile(&graph, &calibration, &Options::default(), None).unwrap()
+    });
+    assert!(
+        with.report.macs < without.report.macs,
+        "{} and {}",
+        with.report.macs,
+        without.report.macs
+    );
+    let [with, without] = [with, without].map(|c| Interpreter::new(&c.bytes).unwrap());
+    for seed in 0..20 {
+        let r = &mut Random::new(seed);
+        let input: Vec<i8> = (0..9 * 9 * 3).map(|_| r.bits() as i8).collect();
+        let [with, without] = [&with, &without].map(|interpreter| {
+            let outcome = interpreter
+                .run(Reference, std::slice::from_ref(&input), Taps::None)
+                .unwrap();
+            interpreter.assemble(&outcome)
+        });
+        assert_eq!(with, without, "seed {seed}");
+        assert!(
+            with[0].2.iter().any(|&v| v != with[0].2[0]),
+            "all is one value"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! Whole models: from a graph or an ONNX file to the same bytes on every board.
 
 mod accuracy;
+mod channels;
 mod counting;
 mod fleet;
 mod graphs;
