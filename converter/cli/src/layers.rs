@@ -98,6 +98,13 @@ fn kernel(operator: &Operator<'_>, isa: Isa) -> Option<(Choice, u64)> {
         OpCode::Gather => of::<ops::Gather>(operator, isa),
         OpCode::ResizeNearest => of::<ops::ResizeNearest>(operator, isa),
         OpCode::ResizeBilinear => of::<ops::ResizeBilinear>(operator, isa),
+        OpCode::ArgMax => of::<ops::ArgMax>(operator, isa),
+        OpCode::BatchMatMul => of::<ops::BatchMatMul>(operator, isa),
+        OpCode::LayerNorm => of::<ops::LayerNorm>(operator, isa),
+        OpCode::Take => of::<ops::Take>(operator, isa),
+        OpCode::GatherElements => of::<ops::GatherElements>(operator, isa),
+        OpCode::TopK => of::<ops::TopK>(operator, isa),
+        OpCode::Div => of::<ops::Div>(operator, isa),
         _ => None,
     }
 }

@@ -1,8 +1,9 @@
 //! One operator's operands, as slices of the arena and of the file.
 
 use bytemuck::AnyBitPattern;
+use ocellus_format::ops::IndexType;
 use ocellus_format::{Class, ModelView, Operator, TensorInfo};
-use ocellus_kernels::InOut;
+use ocellus_kernels::{InOut, Indices, IndicesMut};
 
 /// What an operator runs on: its first output and its scratch to write, everything else to read.
 ///
@@ -14,6 +15,7 @@ pub(crate) struct Call<'a> {
     /// The arena less output and scratch: three pieces, each with its offset.
     shared: [(usize, &'a [u8]); 3],
     output_info: TensorInfo,
+    /// Its bytes, which are the elements where the type is `s8`.
     pub(crate) output: &'a mut [i8],
     pub(crate) scratch: &'a mut [u8],
 }
@@ -56,6 +58,11 @@ impl<'a> Call<'a> {
 
     /// The `s8` input at a position, in the arena or a constant.
     pub(crate) fn input(&self, position: usize) -> Option<&'a [i8]> {
+        self.elements(position)
+    }
+
+    /// The input at a position, in the arena or a constant, as elements of the type that load has proved.
+    fn elements<T: AnyBitPattern>(&self, position: usize) -> Option<&'a [T]> {
         let info = self.input_info(position)?;
         if info.class == Class::Constant {
             return self.view.constant(&info);
@@ -66,6 +73,28 @@ impl<'a> Call<'a> {
             piece.get(start..start.checked_add(len)?)
         })?;
         bytemuck::try_cast_slice(bytes).ok()
+    }
+
+    /// The input at a position as indices.
+    pub(crate) fn indices(&self, position: usize, index: IndexType) -> Option<Indices<'a>> {
+        Some(match index {
+            IndexType::U8 => Indices::U8(self.elements(position)?),
+            IndexType::U16 => Indices::U16(self.elements(position)?),
+            IndexType::S32 => Indices::S32(self.elements(position)?),
+        })
+    }
+
+    /// The output as indices; no operator writes them as `s32`.
+    pub(crate) fn indices_out(self, index: IndexType) -> Option<IndicesMut<'a>> {
+        match index {
+            IndexType::U8 => Some(IndicesMut::U8(
+                bytemuck::try_cast_slice_mut(self.output).ok()?,
+            )),
+            IndexType::U16 => Some(IndicesMut::U16(
+                bytemuck::try_cast_slice_mut(self.output).ok()?,
+            )),
+            IndexType::S32 => None,
+        }
     }
 
     /// The constant input at a position.

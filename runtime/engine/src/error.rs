@@ -33,7 +33,7 @@ pub enum LoadError {
         /// What it does.
         code: OpCode,
     },
-    /// An input of the model is not of type `s8`. Convert the model again.
+    /// An input of the model is neither of type `s8` nor, for whole numbers, `s32`. Convert the model again.
     InputType {
         /// Position among the inputs.
         position: u16,
@@ -91,7 +91,10 @@ impl fmt::Display for LoadError {
                 )
             }
             LoadError::InputType { position } => {
-                write!(f, "input {position} is not s8; convert the model again")
+                write!(
+                    f,
+                    "input {position} is neither s8 nor s32; convert the model again"
+                )
             }
             LoadError::ArenaTooSmall {
                 needed_bytes,

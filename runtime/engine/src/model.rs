@@ -25,13 +25,13 @@ impl<'m, K: Kernels> Model<'m, K> {
     /// - [`LoadError::Format`]: not a model file, damaged, or of another version
     /// - [`LoadError::Attributes`], [`LoadError::Operator`]: an operator contradicts its tensors
     /// - [`LoadError::OpNotLinked`]: `ops` does not hold an operator that the model uses
-    /// - [`LoadError::InputType`]: an input is not `s8`
+    /// - [`LoadError::InputType`]: an input is neither `s8` nor `s32`
     pub fn load(bytes: &'m [u8], ops: &OpTable<K>) -> Result<Self, LoadError> {
         let view = ModelView::new_checked(bytes)?;
         for (position, tensor) in (0..).zip(view.program().inputs.iter()) {
             if view
                 .tensor(tensor)
-                .is_none_or(|info| info.dtype != DType::S8)
+                .is_none_or(|info| !matches!(info.dtype, DType::S8 | DType::S32))
             {
                 return Err(LoadError::InputType { position });
             }

@@ -87,6 +87,13 @@ impl<K: Kernels> OpTable<K> {
         ops::gather(),
         ops::resize_nearest(),
         ops::resize_bilinear(),
+        ops::arg_max(),
+        ops::batch_mat_mul(),
+        ops::layer_norm(),
+        ops::take(),
+        ops::gather_elements(),
+        ops::top_k(),
+        ops::div(),
     ]);
 
     /// A table of these entries.

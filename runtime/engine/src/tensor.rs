@@ -1,11 +1,11 @@
-use ocellus_format::{QParams, TensorInfo};
+use ocellus_format::{DType, QParams, TensorInfo};
 
 /// A tensor to read.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
     /// What the file says of it.
     pub info: TensorInfo,
-    /// Its elements, row-major.
+    /// Its bytes, row-major: the elements where the type is `s8`, little-endian ones where it is wider.
     pub values: &'a [i8],
 }
 
@@ -28,9 +28,28 @@ impl<'a> Tensor<'a> {
     /// The elements as real numbers.
     pub fn dequantized(&self) -> impl Iterator<Item = f32> + use<'a> {
         let qparams = self.info.qparams;
-        self.values
-            .iter()
-            .map(move |&q| qparams.dequantize(i32::from(q)))
+        self.integers().map(move |q| qparams.dequantize(q))
+    }
+
+    /// The elements, whatever their type; those of a type that no tensor in the arena has are 0.
+    pub fn integers(&self) -> impl Iterator<Item = i32> + use<'a> {
+        let dtype = self.info.dtype;
+        let bytes: &'a [u8] = bytemuck::try_cast_slice(self.values).unwrap_or_default();
+        let width = match dtype {
+            DType::S16 | DType::U16 => 2,
+            DType::S32 | DType::U32 | DType::F32 => 4,
+            _ => 1,
+        };
+        bytes
+            .chunks_exact(width)
+            .map(move |bytes| match (dtype, bytes) {
+                (DType::S8, &[a]) => i32::from(a as i8),
+                (DType::U8, &[a]) => i32::from(a),
+                (DType::S16, &[a, b]) => i32::from(i16::from_le_bytes([a, b])),
+                (DType::U16, &[a, b]) => i32::from(u16::from_le_bytes([a, b])),
+                (DType::S32, &[a, b, c, d]) => i32::from_le_bytes([a, b, c, d]),
+                _ => 0,
+            })
     }
 }
 
@@ -39,7 +58,7 @@ impl<'a> Tensor<'a> {
 pub struct TensorMut<'a> {
     /// What the file says of it.
     pub info: TensorInfo,
-    /// Its elements, row-major.
+    /// Its bytes, row-major: the elements where the type is `s8`, little-endian ones where it is wider.
     pub values: &'a mut [i8],
 }
 

@@ -12,6 +12,12 @@ pub struct QParams {
 }
 
 impl QParams {
+    /// Of integers that are the numbers: indices.
+    pub const WHOLE_NUMBERS: QParams = QParams {
+        scale: 1.0,
+        zero_point: 0,
+    };
+
     /// The real value of `q`.
     pub fn dequantize(self, q: i32) -> f32 {
         self.scale * q.wrapping_sub(self.zero_point) as f32

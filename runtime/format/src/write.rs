@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::layout::{
     self, ALIGN, FORMAT_VERSION, HEADER_BYTES, MAGIC, SECTION_ENTRY_BYTES, SECTION_REQUIRED,
 };
-use crate::ops::{OpCode, OpError, Operands, Params};
+use crate::ops::{IndexType, OpCode, OpError, Operands, Params};
 use crate::program::{MAX_OPERATORS, RawEntry, RawOperator, RawProgram, RawSegment, SEGMENT_CPU};
 use crate::{
     Class, DType, FormatError, Info, Isa, MAX_RANK, ModelView, QParams, RawTensor, Tag, TaskRecord,
@@ -143,15 +143,41 @@ impl Writer {
         qparams: QParams,
         offset: u32,
     ) -> Result<TensorRef, WriteError> {
-        let len = element_count(name, shape)?;
+        self.in_arena(name, shape, DType::S8, qparams, offset)
+    }
+
+    /// Adds a tensor of indices in the arena: scale 1, zero point 0.
+    ///
+    /// # Errors
+    /// [`WriteError::Shape`]
+    pub fn indices(
+        &mut self,
+        name: &str,
+        shape: &[u32],
+        index: IndexType,
+        offset: u32,
+    ) -> Result<TensorRef, WriteError> {
+        self.in_arena(name, shape, index.dtype(), QParams::WHOLE_NUMBERS, offset)
+    }
+
+    fn in_arena(
+        &mut self,
+        name: &str,
+        shape: &[u32],
+        dtype: DType,
+        qparams: QParams,
+        offset: u32,
+    ) -> Result<TensorRef, WriteError> {
+        let len = u64::from(element_count(name, shape)?);
+        let len_bytes = dtype.bytes(len).and_then(|bytes| u32::try_from(bytes).ok());
         self.push(
             name,
             shape,
             RawTensor {
                 class: Class::Arena as u8,
-                dtype: DType::S8 as u8,
+                dtype: dtype as u8,
                 offset,
-                len_bytes: len,
+                len_bytes: len_bytes.ok_or(WriteError::TooLarge)?,
                 ..record(qparams)
             },
         )

@@ -145,3 +145,104 @@ pub struct IndexedIo<'a> {
     /// Output.
     pub y: &'a mut [i8],
 }
+
+/// Indices to read.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "each variant is the element type of its name")]
+pub enum Indices<'a> {
+    U8(&'a [u8]),
+    U16(&'a [u16]),
+    S32(&'a [i32]),
+}
+
+impl Indices<'_> {
+    /// Index `at` of an axis of `n`: one below zero counts from the end, and what then lies outside is the nearest inside. 0 outside of the slice.
+    #[inline]
+    pub fn of_axis(&self, at: usize, n: u32) -> usize {
+        let index = match self {
+            Indices::U8(list) => list.get(at).map_or(0, |&i| i64::from(i)),
+            Indices::U16(list) => list.get(at).map_or(0, |&i| i64::from(i)),
+            Indices::S32(list) => list.get(at).map_or(0, |&i| i64::from(i)),
+        };
+        let from_start = if index < 0 {
+            index + i64::from(n)
+        } else {
+            index
+        };
+        // Not `clamp`, which could panic.
+        from_start.min(i64::from(n) - 1).max(0) as usize
+    }
+}
+
+/// Indices to write.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each variant is the element type of its name")]
+pub enum IndicesMut<'a> {
+    U8(&'a mut [u8]),
+    U16(&'a mut [u16]),
+}
+
+impl IndicesMut<'_> {
+    /// Writes element `at`, where there is one.
+    #[inline]
+    pub fn put(&mut self, at: usize, index: usize) {
+        match self {
+            IndicesMut::U8(list) => {
+                if let Some(slot) = list.get_mut(at) {
+                    *slot = index as u8;
+                }
+            }
+            IndicesMut::U16(list) => {
+                if let Some(slot) = list.get_mut(at) {
+                    *slot = index as u16;
+                }
+            }
+        }
+    }
+}
+
+/// Operands of what finds the largest values.
+#[derive(Debug)]
+pub struct ArgMaxIo<'a> {
+    /// Input.
+    pub x: &'a [i8],
+    /// Output.
+    pub y: IndicesMut<'a>,
+}
+
+/// Operands of a product of computed matrices.
+#[derive(Debug)]
+pub struct BatchMatMulIo<'a> {
+    /// First stack of matrices.
+    pub a: &'a [i8],
+    /// Second stack of matrices.
+    pub b: &'a [i8],
+    /// Output.
+    pub y: &'a mut [i8],
+}
+
+/// Operands of a normalization of rows.
+#[derive(Debug)]
+pub struct LayerNormIo<'a> {
+    /// Input, `[rows, n]`.
+    pub x: &'a [i8],
+    /// One a parameter.
+    pub multipliers: &'a [i32],
+    /// One a parameter.
+    pub shifts: &'a [u8],
+    /// One a parameter.
+    pub offsets: &'a [i32],
+    /// Output, `[rows, n]`.
+    pub y: &'a mut [i8],
+}
+
+/// Operands of what picks by computed indices.
+#[derive(Debug)]
+pub struct TakeIo<'a> {
+    /// Input.
+    pub x: &'a [i8],
+    /// Indices.
+    pub indices: Indices<'a>,
+    /// Output.
+    pub y: &'a mut [i8],
+}

@@ -28,8 +28,8 @@ mod io;
 
 pub use device::{DEVICE, Device, WithKernels, best, dispatch, is_available};
 pub use io::{
-    AveragePoolIo, BinaryIo, ConvIo, InOut, IndexedIo, LookupIo, PreluIo, SoftmaxIo, UnaryIo,
-    WideIo,
+    ArgMaxIo, AveragePoolIo, BatchMatMulIo, BinaryIo, ConvIo, InOut, IndexedIo, Indices,
+    IndicesMut, LayerNormIo, LookupIo, PreluIo, SoftmaxIo, TakeIo, UnaryIo, WideIo,
 };
 
 use ocellus_format::{Isa, ops};
@@ -137,6 +137,41 @@ pub trait Kernels: Copy + 'static {
     /// Bilinear resize.
     fn resize_bilinear_s8(self, p: &ops::ResizeBilinear, io: IndexedIo<'_>) {
         reference::resize_bilinear_s8(p, io);
+    }
+
+    /// Where the largest or smallest value of an axis lies.
+    fn arg_max_s8(self, p: &ops::ArgMax, io: ArgMaxIo<'_>) {
+        reference::arg_max_s8(p, io);
+    }
+
+    /// Products of computed matrices.
+    fn batch_mat_mul_s8(self, p: &ops::BatchMatMul, io: BatchMatMulIo<'_>) {
+        reference::batch_mat_mul_s8(p, io);
+    }
+
+    /// Rows of mean 0 and variance 1, scaled and shifted.
+    fn layer_norm_s8(self, p: &ops::LayerNorm, io: LayerNormIo<'_>) {
+        reference::layer_norm_s8(p, io);
+    }
+
+    /// Computed indices of one axis.
+    fn take_s8(self, p: &ops::Take, io: TakeIo<'_>) {
+        reference::take_s8(p, io);
+    }
+
+    /// A computed index for each element.
+    fn gather_elements_s8(self, p: &ops::GatherElements, io: TakeIo<'_>) {
+        reference::gather_elements_s8(p, io);
+    }
+
+    /// Where the largest or smallest values of the innermost axis lie.
+    fn top_k_s8(self, p: &ops::TopK, io: ArgMaxIo<'_>) {
+        reference::top_k_s8(p, io);
+    }
+
+    /// Quotient with broadcast.
+    fn div_s8(self, p: &ops::Div, io: BinaryIo<'_>) {
+        reference::div_s8(p, io);
     }
 }
 

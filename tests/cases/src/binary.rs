@@ -240,3 +240,36 @@ impl Case for Maximum {
         )
     }
 }
+
+pub(crate) struct Div;
+
+impl Case for Div {
+    type Params = ops::Div;
+
+    fn draw(rng: &mut Rng) -> ops::Div {
+        ops::Div {
+            binary: draw_binary(rng),
+            zero_point_a: draw::zero_point(rng),
+            zero_point_b: draw::zero_point(rng),
+            // Quotients of some units, with the bits behind the point.
+            requant: draw::requant(rng, 2 << ops::Div::QUOTIENT_BITS),
+            output: draw::output(rng),
+        }
+    }
+
+    fn check<K: Kernels>(
+        k: K,
+        p: &ops::Div,
+        rng: &mut Rng,
+        memory: &mut Memory<'_>,
+    ) -> Result<Checked, Fault> {
+        check_binary(
+            p,
+            &p.binary,
+            rng,
+            memory,
+            |io| reference::div_s8(p, io),
+            |io| k.div_s8(p, io),
+        )
+    }
+}

@@ -22,7 +22,7 @@ pub struct Checked {
 pub enum Fault {
     /// The kernel under test gave another byte than the reference.
     Differs {
-        /// Element of the output.
+        /// Byte of the output.
         index: u32,
         /// The reference's value.
         expected: i8,
@@ -69,6 +69,16 @@ pub(crate) fn accept<'de, P: Params<'de>>(
     constants: bool,
     output_len: usize,
 ) -> Result<(), Fault> {
+    accept_output(p, inputs, constants, (DType::S8, output_len))
+}
+
+/// As [`accept`], with an output of another type.
+pub(crate) fn accept_output<'de, P: Params<'de>>(
+    p: &P,
+    inputs: &[(DType, usize)],
+    constants: bool,
+    (output_dtype, output_len): (DType, usize),
+) -> Result<(), Fault> {
     let info = |class, dtype, len: usize| TensorInfo {
         class,
         dtype,
@@ -93,7 +103,7 @@ pub(crate) fn accept<'de, P: Params<'de>>(
         };
         *slot = info(class, dtype, len);
     }
-    let outputs = [info(Class::Arena, DType::S8, output_len)];
+    let outputs = [info(Class::Arena, output_dtype, output_len)];
     let operands = Operands {
         inputs: &infos[..inputs.len()],
         outputs: &outputs,

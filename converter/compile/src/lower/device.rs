@@ -28,6 +28,13 @@ pub enum DeviceOp {
     Gather(ops::Gather),
     ResizeNearest(ops::ResizeNearest),
     ResizeBilinear(ops::ResizeBilinear),
+    ArgMax(ops::ArgMax),
+    BatchMatMul(ops::BatchMatMul),
+    LayerNorm(ops::LayerNorm),
+    Take(ops::Take),
+    GatherElements(ops::GatherElements),
+    TopK(ops::TopK),
+    Div(ops::Div),
 }
 
 /// Calls the same thing for whichever parameters there are.
@@ -54,6 +61,13 @@ macro_rules! each {
             DeviceOp::Gather($p) => $body,
             DeviceOp::ResizeNearest($p) => $body,
             DeviceOp::ResizeBilinear($p) => $body,
+            DeviceOp::ArgMax($p) => $body,
+            DeviceOp::BatchMatMul($p) => $body,
+            DeviceOp::LayerNorm($p) => $body,
+            DeviceOp::Take($p) => $body,
+            DeviceOp::GatherElements($p) => $body,
+            DeviceOp::TopK($p) => $body,
+            DeviceOp::Div($p) => $body,
         }
     };
 }

@@ -1,4 +1,4 @@
-use ocellus_format::ops::{Add, Maximum, Minimum, Mul};
+use ocellus_format::ops::{Add, Div, Maximum, Minimum, Mul};
 use ocellus_kernels::{BinaryIo, Kernels};
 
 use super::Run;
@@ -36,6 +36,13 @@ impl Run for Minimum {
 impl Run for Maximum {
     fn run<K: Kernels>(&self, kernels: K, call: Call<'_>) -> Option<()> {
         kernels.maximum_s8(self, binary_io(call)?);
+        Some(())
+    }
+}
+
+impl Run for Div {
+    fn run<K: Kernels>(&self, kernels: K, call: Call<'_>) -> Option<()> {
+        kernels.div_s8(self, binary_io(call)?);
         Some(())
     }
 }

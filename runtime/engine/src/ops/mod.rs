@@ -3,6 +3,8 @@
 mod binary;
 mod convolution;
 mod elementwise;
+mod indexed;
+mod matrix;
 mod movement;
 mod pool_2d;
 mod resize;
@@ -51,4 +53,11 @@ entries! {
     gather: Gather,
     resize_nearest: ResizeNearest,
     resize_bilinear: ResizeBilinear,
+    arg_max: ArgMax,
+    batch_mat_mul: BatchMatMul,
+    layer_norm: LayerNorm,
+    take: Take,
+    gather_elements: GatherElements,
+    top_k: TopK,
+    div: Div,
 }

@@ -1,9 +1,10 @@
 //! A small model of every operator, made without the converter.
 
 use ocellus::format::ops::{
-    Add, AveragePool2d, Binary, Concat, Conv2d, DepthwiseConv2d, FullyConnected, Gather, Lookup,
-    MaxPool2d, Maximum, Minimum, Mul, OutputS8, Pad, Params, Prelu, ResizeBilinear, ResizeNearest,
-    Slice, Softmax, Transpose, TransposeConv2d, Window2d,
+    Add, ArgMax, AveragePool2d, BatchMatMul, Binary, Concat, Conv2d, DepthwiseConv2d, Div,
+    FullyConnected, Gather, GatherElements, IndexType, LayerNorm, Lookup, MaxPool2d, Maximum,
+    Minimum, Mul, OutputS8, Pad, Params, Prelu, ResizeBilinear, ResizeNearest, Slice, Softmax,
+    Take, TopK, Transpose, TransposeConv2d, Window2d,
 };
 use ocellus::format::{
     Assembly, BorderInput, BorderOutput, BorderType, Colour, Fit, Info, Isa, Preprocess, QParams,
@@ -37,6 +38,21 @@ impl Builder {
         let offset = self.end;
         self.end += shape.iter().product::<u32>().next_multiple_of(16);
         self.at(offset, shape)
+    }
+
+    /// New indices, a byte each, behind all others.
+    fn indices_apart(&mut self, shape: &[u32]) -> TensorRef {
+        let offset = self.end;
+        self.end += shape.iter().product::<u32>().next_multiple_of(16);
+        self.count += 1;
+        self.writer
+            .indices(
+                &format!("tensor_{}", self.count),
+                shape,
+                IndexType::U8,
+                offset,
+            )
+            .expect("a sound shape")
     }
 
     fn at(&mut self, offset: u32, shape: &[u32]) -> TensorRef {
@@ -113,6 +129,124 @@ fn window(input: (u32, u32), output: (u32, u32), kernel: u32, stride: u32, pad: 
         pad_top: pad,
         pad_left: pad,
     }
+}
+
+/// Operators whose operands are all computed: `[16, 3]` of the picture's values, in an order that depends on them.
+fn computed(b: &mut Builder, picture: TensorRef) -> TensorRef {
+    let normal = b.apart(&[16, 3]);
+    let multipliers = b
+        .writer
+        .constant("gamma", &[3], None, &[1_i32 << 30, -(1 << 30), 1 << 30])
+        .expect("multipliers");
+    let shifts = b
+        .writer
+        .constant("gamma shifts", &[3], None, &[33_u8, 33, 34])
+        .expect("shifts");
+    let offsets = b
+        .writer
+        .constant("beta", &[3], None, &[0_i32, 12 << 12, -(9 << 11)])
+        .expect("offsets");
+    b.op(
+        &LayerNorm {
+            rows: 16,
+            n: 3,
+            run: 1,
+            parameters: 3,
+            centered: true,
+            zero_point_in: 3,
+            epsilon: 1_000,
+            output: OUT,
+        },
+        &[picture, multipliers, shifts, offsets],
+        normal,
+    );
+    let similarity = b.apart(&[16, 16]);
+    b.op(
+        &BatchMatMul {
+            stack: [1; 3],
+            broadcast_a: 0,
+            broadcast_b: 0,
+            m: 16,
+            k: 3,
+            n: 16,
+            transposed_a: false,
+            transposed_b: true,
+            zero_point_a: 3,
+            zero_point_b: 3,
+            requant: Requant {
+                multiplier: 1 << 30,
+                shift: 36,
+            },
+            output: OUT,
+        },
+        &[normal, normal],
+        similarity,
+    );
+    let best = b.indices_apart(&[16]);
+    b.op(
+        &ArgMax {
+            outer: 16,
+            n: 16,
+            inner: 1,
+            smallest: true,
+            last: false,
+            index: IndexType::U8,
+        },
+        &[similarity],
+        best,
+    );
+    let ranked = b.indices_apart(&[16, 3]);
+    b.op(
+        &TopK {
+            rows: 16,
+            n: 16,
+            k: 3,
+            smallest: false,
+            index: IndexType::U8,
+        },
+        &[similarity],
+        ranked,
+    );
+    let strongest = b.apart(&[16, 3]);
+    b.op(
+        &GatherElements {
+            outer: 16,
+            in_n: 16,
+            out_n: 3,
+            inner: 1,
+            index: IndexType::U8,
+        },
+        &[similarity, ranked],
+        strongest,
+    );
+    let taken = b.apart(&[16, 3]);
+    b.op(
+        &Take {
+            outer: 1,
+            in_n: 16,
+            out_n: 16,
+            inner: 3,
+            index: IndexType::U8,
+        },
+        &[picture, best],
+        taken,
+    );
+    let ratio = b.apart(&[16, 3]);
+    b.op(
+        &Div {
+            binary: Binary::flat([1, 1, 16, 3]),
+            zero_point_a: 3,
+            zero_point_b: 3,
+            requant: Requant {
+                multiplier: 1 << 30,
+                shift: 48,
+            },
+            output: OUT,
+        },
+        &[taken, strongest],
+        ratio,
+    );
+    ratio
 }
 
 /// The file. Input: `[6, 6, 2]`. Outputs: ten scores, and a `[3, 3, 4]` picture.
@@ -350,6 +484,8 @@ pub(crate) fn every_operator() -> Vec<u8> {
         linear,
     );
 
+    let picked = computed(&mut b, linear);
+
     let logits = b.apart(&[10]);
     let [w, bias, m, s] = b.weights(&[10, 48], 10);
     let params = FullyConnected {
@@ -359,7 +495,7 @@ pub(crate) fn every_operator() -> Vec<u8> {
         output: OUT,
         acc_bound: 1 << 21,
     };
-    b.op(&params, &[linear, w, bias, m, s], logits);
+    b.op(&params, &[picked, w, bias, m, s], logits);
     let scores = b.apart(&[10]);
     let exponentials: Vec<u32> = (0..256)
         .map(|d| ((-0.05 * f64::from(d)).exp() * f64::from(1 << 22)) as u32)

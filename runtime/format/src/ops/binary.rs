@@ -158,3 +158,35 @@ impl Params<'_> for Maximum {
         self.binary.check(operands)
     }
 }
+
+/// `a / b`. `docs/numerics.md`, `div`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Div {
+    /// Shape and broadcast.
+    pub binary: Binary,
+    /// Zero point of `a`.
+    pub zero_point_a: i8,
+    /// Zero point of `b`.
+    pub zero_point_b: i8,
+    /// Scale of the quotient, which has [`Div::QUOTIENT_BITS`] behind the point.
+    pub requant: crate::Requant,
+    /// Zero point and clamp of the output.
+    pub output: OutputS8,
+}
+
+impl Div {
+    /// Bits behind the point of the quotient of two integers: 255 of them stay inside `s32`.
+    pub const QUOTIENT_BITS: u32 = 22;
+}
+
+impl Params<'_> for Div {
+    const CODE: OpCode = OpCode::Div;
+
+    fn check(&self, operands: &Operands<'_>) -> Result<(), OpError> {
+        if !self.requant.is_valid() {
+            return Err(OpError::Parameter);
+        }
+        self.output.check()?;
+        self.binary.check(operands)
+    }
+}

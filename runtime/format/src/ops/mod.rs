@@ -3,30 +3,40 @@
 //! Each operator has a parameter struct (its attributes in the file, and the argument of its kernels), a check that proves
 //! its operands against the parameters, and its count of multiply-accumulates. The arithmetic is in `docs/numerics.md`.
 
+mod arg_max;
+mod batch_mat_mul;
 mod binary;
 mod conv_2d;
 mod depthwise_conv_2d;
 mod fully_connected;
+mod index;
+mod layer_norm;
 mod lookup;
 mod movement;
 mod pool_2d;
 mod prelu;
 mod resize;
 mod softmax;
+mod take;
 mod transpose_conv_2d;
 mod wide;
 mod window;
 
-pub use binary::{Add, BROADCAST_RANK, Binary, Maximum, Minimum, Mul};
+pub use arg_max::{ArgMax, TopK};
+pub use batch_mat_mul::{BatchMatMul, STACK_RANK};
+pub use binary::{Add, BROADCAST_RANK, Binary, Div, Maximum, Minimum, Mul};
 pub use conv_2d::Conv2d;
 pub use depthwise_conv_2d::DepthwiseConv2d;
 pub use fully_connected::FullyConnected;
+pub use index::IndexType;
+pub use layer_norm::LayerNorm;
 pub use lookup::Lookup;
 pub use movement::{Concat, Gather, MOVE_RANK, Pad, Slice, Transpose};
 pub use pool_2d::{AveragePool2d, MaxPool2d};
 pub use prelu::Prelu;
 pub use resize::{ResizeBilinear, ResizeNearest};
 pub use softmax::Softmax;
+pub use take::{GatherElements, Take};
 pub use transpose_conv_2d::TransposeConv2d;
 pub use wide::WIDE_CHANNELS_INPUT;
 pub use window::Window2d;
@@ -80,11 +90,25 @@ pub enum OpCode {
     ResizeNearest = 19,
     /// [`ResizeBilinear`].
     ResizeBilinear = 20,
+    /// [`ArgMax`].
+    ArgMax = 21,
+    /// [`BatchMatMul`].
+    BatchMatMul = 22,
+    /// [`LayerNorm`].
+    LayerNorm = 23,
+    /// [`Take`].
+    Take = 24,
+    /// [`GatherElements`].
+    GatherElements = 25,
+    /// [`TopK`].
+    TopK = 26,
+    /// [`Div`].
+    Div = 27,
 }
 
 impl OpCode {
     /// Every operator, in the order of the numbers.
-    pub const ALL: [OpCode; 20] = [
+    pub const ALL: [OpCode; 27] = [
         OpCode::Conv2d,
         OpCode::DepthwiseConv2d,
         OpCode::TransposeConv2d,
@@ -105,6 +129,13 @@ impl OpCode {
         OpCode::Gather,
         OpCode::ResizeNearest,
         OpCode::ResizeBilinear,
+        OpCode::ArgMax,
+        OpCode::BatchMatMul,
+        OpCode::LayerNorm,
+        OpCode::Take,
+        OpCode::GatherElements,
+        OpCode::TopK,
+        OpCode::Div,
     ];
 
     /// Reads the number in a file.
@@ -135,6 +166,13 @@ impl OpCode {
             OpCode::Gather => "gather",
             OpCode::ResizeNearest => "resize_nearest",
             OpCode::ResizeBilinear => "resize_bilinear",
+            OpCode::ArgMax => "arg_max",
+            OpCode::BatchMatMul => "batch_mat_mul",
+            OpCode::LayerNorm => "layer_norm",
+            OpCode::Take => "take",
+            OpCode::GatherElements => "gather_elements",
+            OpCode::TopK => "top_k",
+            OpCode::Div => "div",
         }
     }
 
@@ -148,6 +186,7 @@ impl OpCode {
                 | OpCode::Maximum
                 | OpCode::Lookup
                 | OpCode::Prelu
+                | OpCode::Div
         )
     }
 }

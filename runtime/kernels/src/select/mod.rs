@@ -77,6 +77,13 @@ pub enum Operator<'a> {
     Gather(&'a ops::Gather),
     ResizeNearest(&'a ops::ResizeNearest),
     ResizeBilinear(&'a ops::ResizeBilinear),
+    ArgMax(&'a ops::ArgMax),
+    BatchMatMul(&'a ops::BatchMatMul),
+    LayerNorm(&'a ops::LayerNorm),
+    Take(&'a ops::Take),
+    GatherElements(&'a ops::GatherElements),
+    TopK(&'a ops::TopK),
+    Div(&'a ops::Div),
 }
 
 /// The kernel of any operator.
@@ -102,6 +109,13 @@ pub fn choice(isa: Isa, operator: Operator<'_>) -> Choice {
         Operator::Gather(p) => gather(isa, p),
         Operator::ResizeNearest(p) => resize_nearest(isa, p),
         Operator::ResizeBilinear(p) => resize_bilinear(isa, p),
+        Operator::ArgMax(p) => arg_max(isa, p),
+        Operator::BatchMatMul(p) => batch_mat_mul(isa, p),
+        Operator::LayerNorm(p) => layer_norm(isa, p),
+        Operator::Take(p) => take(isa, p),
+        Operator::GatherElements(p) => gather_elements(isa, p),
+        Operator::TopK(p) => top_k(isa, p),
+        Operator::Div(p) => div(isa, p),
     }
 }
 
@@ -159,4 +173,11 @@ operators! {
     gather Gather
     resize_nearest ResizeNearest
     resize_bilinear ResizeBilinear
+    arg_max ArgMax
+    batch_mat_mul BatchMatMul
+    layer_norm LayerNorm
+    take Take
+    gather_elements GatherElements
+    top_k TopK
+    div Div
 }
