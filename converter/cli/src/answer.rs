@@ -1,7 +1,7 @@
 //! What a model's outputs mean: classes or boxes, in the picture's pixels.
 
 use ocellus_compile::interpret::{Interpreter, Outcome};
-use ocellus_format::{QParams, Task};
+use ocellus_format::{DType, QParams, Task};
 use ocellus_image::Geometry;
 use ocellus_tasks::{
     ArrayS8, Best, CenterFaceMaps, Class, Detection, Reals, centerface, nms, softmax, top_k,
@@ -47,7 +47,9 @@ fn user_outputs<'a>(interpreter: &Interpreter, outcome: &'a Outcome) -> Vec<Outp
                 .assembly
                 .outputs()
                 .next()
-                .and_then(|position| outcome.outputs.get(usize::from(position)));
+                .and_then(|position| outcome.outputs.get(usize::from(position)))
+                // Tasks read scores and maps; indices are answers already.
+                .filter(|tensor| tensor.dtype == DType::S8);
             match first {
                 Some(tensor) => Output {
                     shape: tensor.shape.clone(),

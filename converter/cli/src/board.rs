@@ -228,6 +228,7 @@ pub(crate) fn outcome(file: &ModelFile, answers: &[Answer]) -> Result<Outcome> {
             Ok(Tapped {
                 shape: info.shape().iter().map(|&size| size as usize).collect(),
                 qparams: info.qparams,
+                dtype: info.dtype,
                 values: bytes.iter().map(|&byte| byte as i8).collect(),
             })
         });

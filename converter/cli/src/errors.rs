@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use ocellus_compile::interpret::{Tapped, Taps};
 use ocellus_evaluate::{LayerError, OwnError, Share, worst_first};
-use ocellus_format::QParams;
+use ocellus_format::{DType, QParams, elements};
 use ocellus_ir::{Executor, Graph};
 
 use crate::commands::convert::border_of;
@@ -170,8 +170,10 @@ fn taps(file: &ModelFile, given: &Given, input: &str) -> Result<HashMap<String, 
     let mut taps = run_here(file, given, None, Taps::All)?.outcome.taps;
     let (values, _) = quantized_inputs(file, given)?;
     if let Some(values) = values.into_iter().next() {
+        let dtype = file.interpreter.input_dtype(0).unwrap_or(DType::S8);
         let tapped = Tapped {
-            shape: vec![values.len()],
+            shape: vec![elements(dtype, &values).count()],
+            dtype,
             qparams: file.interpreter.input_qparams(0).unwrap_or(QParams {
                 scale: 1.0,
                 zero_point: 0,

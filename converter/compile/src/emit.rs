@@ -57,11 +57,11 @@ pub fn emit(
     for (tensor, &offset) in program.tensors.iter().zip(&schedule.plan.offsets) {
         let (rank, dims) = dims(&tensor.shape);
         let shape = &dims[..usize::from(rank)];
-        tensors.push(
-            writer
-                .activation(&tensor.name, shape, tensor.qparams, offset as u32)
-                .map_err(rejected)?,
-        );
+        let written = match tensor.index {
+            Some(index) => writer.indices(&tensor.name, shape, index, offset as u32),
+            None => writer.activation(&tensor.name, shape, tensor.qparams, offset as u32),
+        };
+        tensors.push(written.map_err(rejected)?);
     }
     let mut constants = Vec::with_capacity(program.constants.len());
     for constant in &program.constants {

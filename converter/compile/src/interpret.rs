@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ocellus::{Engine, Hook, Model, OpTable, Written};
 use ocellus_format::ops::OpCode;
-use ocellus_format::{AlignedBytes, Assembly, Info, QParams};
+use ocellus_format::{AlignedBytes, Assembly, DType, Info, QParams};
 use ocellus_kernels::Kernels;
 
 /// Why a model file does not run here.
@@ -15,13 +15,13 @@ pub enum InterpretError {
     #[error("{0}")]
     Load(String),
     /// An input has another length than the model's.
-    #[error("input {position} has {actual} values and the model's {expected}")]
+    #[error("input {position} has {actual} bytes and the model's {expected}")]
     InputLength {
         /// Position among the model's inputs.
         position: usize,
-        /// Values that the model wants.
+        /// Bytes that the model wants.
         expected: usize,
-        /// Values that were given.
+        /// Bytes that were given.
         actual: usize,
     },
     /// Another count of inputs than the model's.
@@ -44,16 +44,17 @@ pub struct Tapped {
     pub shape: Vec<usize>,
     /// Scale and zero point.
     pub qparams: QParams,
-    /// Elements, row-major.
+    /// Element type.
+    pub dtype: DType,
+    /// Bytes, row-major: the elements where the type is `s8`, little-endian ones where it is wider.
     pub values: Vec<i8>,
 }
 
 impl Tapped {
     /// The elements as real numbers.
     pub fn dequantized(&self) -> Vec<f32> {
-        self.values
-            .iter()
-            .map(|&q| self.qparams.dequantize(i32::from(q)))
+        ocellus_format::elements(self.dtype, &self.values)
+            .map(|q| self.qparams.dequantize(q))
             .collect()
     }
 }
@@ -84,7 +85,7 @@ pub struct Interpreter {
     file: AlignedBytes,
     info: Info,
     arena_bytes: usize,
-    inputs: Vec<(usize, QParams)>,
+    inputs: Vec<(DType, QParams)>,
 }
 
 struct Collector<'a> {
@@ -124,6 +125,7 @@ fn tapped(tensor: &ocellus::Tensor<'_>) -> Tapped {
             .map(|&size| size as usize)
             .collect(),
         qparams: tensor.qparams(),
+        dtype: tensor.info.dtype,
         values: tensor.values.to_vec(),
     }
 }
@@ -144,7 +146,7 @@ impl Interpreter {
             .unwrap_or_default();
         let inputs = (0..model.view().program().inputs.len())
             .filter_map(|position| model.input_info(position))
-            .map(|info| (info.len as usize, info.qparams))
+            .map(|info| (info.dtype, info.qparams))
             .collect();
         let arena_bytes = model.arena_bytes();
         Ok(Interpreter {
@@ -165,15 +167,20 @@ impl Interpreter {
         self.arena_bytes
     }
 
-    /// Real numbers into an input's `s8`: rule 1 of `docs/numerics.md`, in `f32`.
+    /// Real numbers into an input's bytes: rule 1 of `docs/numerics.md`, in `f32`; whole numbers as `s32` where the input holds indices.
     pub fn quantize_input(&self, position: usize, values: &[f32]) -> Vec<i8> {
-        let (_, q) = self.inputs.get(position).copied().unwrap_or((
-            0,
+        let (dtype, q) = self.inputs.get(position).copied().unwrap_or((
+            DType::S8,
             QParams {
                 scale: 1.0,
                 zero_point: 0,
             },
         ));
+        if dtype == DType::S32 {
+            // A cast saturates.
+            let bytes = |&v: &f32| (v.round_ties_even() as i32).to_le_bytes();
+            return values.iter().flat_map(bytes).map(|b| b as i8).collect();
+        }
         let zero_point = q.zero_point as f32;
         values
             .iter()
@@ -279,6 +286,11 @@ impl Interpreter {
                 values.map(|(_, values)| values).unwrap_or_default()
             })
             .collect()
+    }
+
+    /// Element type of an input.
+    pub fn input_dtype(&self, position: usize) -> Option<DType> {
+        self.inputs.get(position).map(|&(dtype, _)| dtype)
     }
 
     /// Scale and zero point of an input.

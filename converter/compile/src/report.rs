@@ -161,7 +161,7 @@ pub(crate) fn report(
         let replaces = schedule.lives[node.output].replaces;
         let in_place = replaces
             .is_some_and(|old| schedule.plan.offsets[old] == schedule.plan.offsets[node.output]);
-        let twice = if in_place { output.len() as u64 } else { 0 };
+        let twice = if in_place { output.size_bytes() } else { 0 };
         writer_of[node.output].clone_from(&node.name);
         layers.push(LayerReport {
             name: node.name.clone(),
@@ -185,7 +185,7 @@ pub(crate) fn report(
             layer: writer_of[index].clone(),
             offset: schedule.plan.offsets[index],
             shape: tensor.shape.clone(),
-            size_bytes: tensor.len() as u64,
+            size_bytes: tensor.size_bytes(),
             first_step: schedule.lives[index].first_step,
             last_step: schedule.lives[index].last_step,
         });

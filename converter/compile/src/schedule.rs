@@ -59,13 +59,11 @@ fn last_steps(program: &DeviceProgram) -> Vec<usize> {
 /// Exchanges the operands of sums and products whose second operand dies there and first does not: only the first can be replaced in place.
 fn prefer_in_place(program: &mut DeviceProgram) {
     let last = last_steps(program);
-    let sizes: Vec<usize> = program.tensors.iter().map(|t| t.len()).collect();
+    let sizes: Vec<u64> = program.tensors.iter().map(|t| t.size_bytes()).collect();
     for (index, node) in program.nodes.iter_mut().enumerate() {
         let fits = |operand: &Operand| matches!(*operand, Operand::Tensor(t) if last[t] == index + 1 && sizes[t] == sizes[node.output]);
         if let [a, b] = node.inputs[..] {
-            let exchanged = swapped(node.op);
-            if exchanged.code().runs_in_place()
-                && node.op.code().runs_in_place()
+            if let Some(exchanged) = swapped(node.op)
                 && !fits(&a)
                 && fits(&b)
                 && a != b
@@ -140,7 +138,7 @@ fn in_this_order(
         .iter()
         .zip(&last)
         .map(|(tensor, &last_step)| Life {
-            size_bytes: tensor.len() as u64,
+            size_bytes: tensor.size_bytes(),
             first_step: 0,
             last_step,
             replaces: None,

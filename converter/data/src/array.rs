@@ -11,12 +11,16 @@ use crate::DataError;
 /// Values of an [`Array`], in the type of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
-    /// Real numbers (also read from `f64`, `i64`, `i32`).
+    /// Real numbers (also read from `f64`).
     F32(Vec<f32>),
     /// Unsigned bytes.
     U8(Vec<u8>),
     /// Signed bytes.
     I8(Vec<i8>),
+    /// Whole numbers.
+    I32(Vec<i32>),
+    /// Whole numbers in 64 bits.
+    I64(Vec<i64>),
 }
 
 impl Values {
@@ -26,6 +30,8 @@ impl Values {
             Values::F32(values) => values.len(),
             Values::U8(values) => values.len(),
             Values::I8(values) => values.len(),
+            Values::I32(values) => values.len(),
+            Values::I64(values) => values.len(),
         }
     }
 
@@ -34,12 +40,14 @@ impl Values {
         self.len() == 0
     }
 
-    /// As real numbers.
+    /// As real numbers; whole ones beyond `2^24` are rounded.
     pub fn to_f32(&self) -> Vec<f32> {
         match self {
             Values::F32(values) => values.clone(),
             Values::U8(values) => values.iter().copied().map(f32::from).collect(),
             Values::I8(values) => values.iter().copied().map(f32::from).collect(),
+            Values::I32(values) => values.iter().map(|&v| v as f32).collect(),
+            Values::I64(values) => values.iter().map(|&v| v as f32).collect(),
         }
     }
 }
@@ -110,6 +118,8 @@ pub fn write_npy(path: &Path, array: &Array) -> Result<(), DataError> {
         Values::F32(values) => write_values(&aside, &shape, values),
         Values::U8(values) => write_values(&aside, &shape, values),
         Values::I8(values) => write_values(&aside, &shape, values),
+        Values::I32(values) => write_values(&aside, &shape, values),
+        Values::I64(values) => write_values(&aside, &shape, values),
     };
     written
         .and_then(|()| std::fs::rename(&aside, path))
@@ -162,20 +172,8 @@ fn read_array<R: std::io::Read>(npy: npyz::NpyFile<R>, path: &Path) -> Result<Ar
                 .map(|v| v as f32)
                 .collect(),
         ),
-        "i8" => Values::F32(
-            npy.into_vec::<i64>()
-                .map_err(io)?
-                .into_iter()
-                .map(|v| v as f32)
-                .collect(),
-        ),
-        "i4" => Values::F32(
-            npy.into_vec::<i32>()
-                .map_err(io)?
-                .into_iter()
-                .map(|v| v as f32)
-                .collect(),
-        ),
+        "i8" => Values::I64(npy.into_vec::<i64>().map_err(io)?),
+        "i4" => Values::I32(npy.into_vec::<i32>().map_err(io)?),
         "u1" => Values::U8(npy.into_vec::<u8>().map_err(io)?),
         "i1" => Values::I8(npy.into_vec::<i8>().map_err(io)?),
         other => {
@@ -221,6 +219,8 @@ mod tests {
             Values::F32(vec![1.5, -2.0, 0.0, 9.0, 3.0, 4.0]),
             Values::U8(vec![0, 1, 2, 3, 4, 255]),
             Values::I8(vec![-128, 0, 1, 2, 3, 127]),
+            Values::I32(vec![i32::MIN, 0, 1, 2, 3, i32::MAX]),
+            Values::I64(vec![i64::MIN, 0, 1, 2, 3, i64::MAX]),
         ] {
             let path = folder.path().join("a.npy");
             let array = Array {

@@ -137,6 +137,14 @@ fn tensor_of(
             shape,
             &values.iter().map(|v| v.round() as i8).collect::<Vec<_>>(),
         ),
+        BorderType::S32 => Tensor::from_shape(
+            shape,
+            &values.iter().map(|v| v.round() as i32).collect::<Vec<_>>(),
+        ),
+        BorderType::S64 => Tensor::from_shape(
+            shape,
+            &values.iter().map(|v| v.round() as i64).collect::<Vec<_>>(),
+        ),
         BorderType::F32 => Ok(Tensor::from_shape(shape, values)?
             .cast_to_dt(ty)?
             .into_owned()),
@@ -184,6 +192,8 @@ fn load(
             ElementType::Real => (BorderType::F32, real_type(info)),
             ElementType::U8 => (BorderType::U8, DatumType::U8),
             ElementType::S8 => (BorderType::S8, DatumType::I8),
+            ElementType::S32 => (BorderType::S32, DatumType::I32),
+            ElementType::S64 => (BorderType::S64, DatumType::I64),
             other => {
                 return Err(Refusal::unsupported(format!(
                     "its type {} is not supported",

@@ -58,6 +58,10 @@ pub enum BorderType {
     U8,
     /// Signed bytes.
     S8,
+    /// Whole numbers in 32 bits.
+    S32,
+    /// Whole numbers in 64 bits.
+    S64,
 }
 
 /// An input of the model.
@@ -233,7 +237,7 @@ impl Graph {
         grid: Grid,
     ) -> Result<TensorId, GraphError> {
         let zero = match border {
-            BorderType::F32 => {
+            BorderType::F32 | BorderType::S32 | BorderType::S64 => {
                 self.set_grid(raw, grid);
                 return Ok(raw);
             }

@@ -207,6 +207,51 @@ pub enum Op {
         /// Axis that adds up to 1.
         axis: usize,
     },
+    /// `a [..,m,k]` by `b [..,k,n]` to `[..,m,n]`, both computed; leading axes broadcast.
+    BatchMatMul {
+        /// Of each operand: it lies with its last two axes exchanged.
+        transposed: [bool; 2],
+    },
+    /// `x`, gamma `[p]`, beta `[p]`: the axes from `axis` on, taken as one, are brought to mean 0 and variance 1, then scaled and shifted. Element
+    /// `i` of the whole tensor has parameter `i / run % p`.
+    LayerNorm {
+        /// The first axis of those that are normalized.
+        axis: usize,
+        /// Elements one after another that share a parameter.
+        run: usize,
+        /// Added to the variance.
+        epsilon: f32,
+        /// The mean is subtracted; without, the mean square is taken about zero.
+        centered: bool,
+    },
+    /// Index of the largest value, in whole numbers.
+    ArgMax {
+        /// Along which axis.
+        axis: usize,
+        /// Keep it with size 1.
+        keep_dims: bool,
+        /// The smallest value instead.
+        smallest: bool,
+        /// Of equal values the last instead of the first.
+        last: bool,
+    },
+    /// Indices of the largest values of the innermost axis, best first, in whole numbers; of equal values the first comes first.
+    TopK {
+        /// How many.
+        k: usize,
+        /// The smallest values instead.
+        smallest: bool,
+    },
+    /// `x`, indices: those of one axis, in whose place the indices' axes stand. One below zero counts from the end, one outside is the nearest inside.
+    Take {
+        /// The axis.
+        axis: usize,
+    },
+    /// `x`, indices of the same sizes but for one axis: for each element an index of it, read as by [`Op::Take`].
+    GatherElements {
+        /// The axis.
+        axis: usize,
+    },
     /// Any count of inputs.
     Concat {
         /// Axis along which they are joined.
@@ -306,6 +351,12 @@ impl Op {
             Op::Function(_) => "function",
             Op::Prelu => "prelu",
             Op::Softmax { .. } => "softmax",
+            Op::BatchMatMul { .. } => "batch_mat_mul",
+            Op::LayerNorm { .. } => "layer_norm",
+            Op::ArgMax { .. } => "arg_max",
+            Op::TopK { .. } => "top_k",
+            Op::Take { .. } => "take",
+            Op::GatherElements { .. } => "gather_elements",
             Op::Concat { .. } => "concat",
             Op::Slice { .. } => "slice",
             Op::Pad { .. } => "pad",

@@ -189,8 +189,16 @@ impl Op {
                     actual: inputs.len(),
                 });
             }
-            (Op::Binary(_) | Op::Prelu, [x, _]) => x,
-            (Op::Binary(_) | Op::Prelu, _) => {
+            (Op::LayerNorm { .. }, [x, _, _]) => x,
+            (Op::LayerNorm { .. }, _) => {
+                return Err(ShapeError::InputCount {
+                    op,
+                    expected: "3",
+                    actual: inputs.len(),
+                });
+            }
+            (two, [x, _]) if two.takes_two() => x,
+            (two, _) if two.takes_two() => {
                 return Err(ShapeError::InputCount {
                     op,
                     expected: "2",
@@ -325,6 +333,100 @@ impl Op {
                 axis_of(op, *axis, x)?;
                 Ok(x.to_vec())
             }
+            Op::BatchMatMul { transposed } => batch_mat_mul(op, inputs[0], inputs[1], *transposed),
+            Op::LayerNorm {
+                axis, run, epsilon, ..
+            } => {
+                axis_of(op, *axis, x)?;
+                if *run == 0 {
+                    return Err(ShapeError::Zero {
+                        op,
+                        what: "the run of a parameter",
+                    });
+                }
+                if !epsilon.is_finite() || *epsilon < 0.0 {
+                    return Err(ShapeError::Number {
+                        op,
+                        what: "epsilon",
+                    });
+                }
+                let gamma = axes(op, inputs, 1, 1)?[0];
+                same(op, "offsets", gamma, axes(op, inputs, 2, 1)?[0])?;
+                if gamma == 0 {
+                    return Err(ShapeError::Zero {
+                        op,
+                        what: "the number of factors",
+                    });
+                }
+                Ok(x.to_vec())
+            }
+            Op::ArgMax {
+                axis, keep_dims, ..
+            } => {
+                axis_of(op, *axis, x)?;
+                if x[*axis] == 0 {
+                    return Err(ShapeError::Zero {
+                        op,
+                        what: "the axis",
+                    });
+                }
+                let mut out = x.to_vec();
+                if *keep_dims {
+                    out[*axis] = 1;
+                } else {
+                    out.remove(*axis);
+                }
+                Ok(out)
+            }
+            Op::TopK { k, .. } => {
+                let (&n, outer) = x.split_last().ok_or(ShapeError::Rank {
+                    op,
+                    input: 0,
+                    expected: 1,
+                    actual: vec![],
+                })?;
+                if *k == 0 {
+                    return Err(ShapeError::Zero { op, what: "`k`" });
+                }
+                if *k > n {
+                    return Err(ShapeError::Index {
+                        op,
+                        axis: outer.len(),
+                        index: *k,
+                        size: n,
+                    });
+                }
+                Ok(outer.iter().copied().chain([*k]).collect())
+            }
+            Op::Take { axis } => {
+                axis_of(op, *axis, x)?;
+                if x[*axis] == 0 {
+                    return Err(ShapeError::Zero {
+                        op,
+                        what: "the axis",
+                    });
+                }
+                let mut out = x[..*axis].to_vec();
+                out.extend_from_slice(inputs[1]);
+                out.extend_from_slice(&x[axis + 1..]);
+                Ok(out)
+            }
+            Op::GatherElements { axis } => {
+                let indices = axes(op, inputs, 1, x.len())?;
+                axis_of(op, *axis, x)?;
+                if x[*axis] == 0 {
+                    return Err(ShapeError::Zero {
+                        op,
+                        what: "the axis",
+                    });
+                }
+                for (i, (&size, &wanted)) in indices.iter().zip(x).enumerate() {
+                    if i != *axis {
+                        same(op, "an axis of the indices", wanted, size)?;
+                    }
+                }
+                Ok(indices.to_vec())
+            }
             Op::Concat { axis } => {
                 let mut out = x.to_vec();
                 axis_of(op, *axis, x)?;
@@ -445,6 +547,51 @@ impl Op {
             Op::Quantize => Ok(x.to_vec()),
         }
     }
+}
+
+impl Op {
+    /// True of operators of exactly two inputs.
+    fn takes_two(&self) -> bool {
+        matches!(
+            self,
+            Op::Binary(_)
+                | Op::Prelu
+                | Op::BatchMatMul { .. }
+                | Op::Take { .. }
+                | Op::GatherElements { .. }
+        )
+    }
+}
+
+/// The shape of a product of two stacks of matrices.
+fn batch_mat_mul(
+    op: &'static str,
+    a: &[usize],
+    b: &[usize],
+    transposed: [bool; 2],
+) -> Result<Vec<usize>, ShapeError> {
+    let matrix = |input: usize, shape: &[usize]| match *shape {
+        [ref lead @ .., rows, columns] if transposed[input] => Ok((lead.to_vec(), columns, rows)),
+        [ref lead @ .., rows, columns] => Ok((lead.to_vec(), rows, columns)),
+        _ => Err(ShapeError::Rank {
+            op,
+            input,
+            expected: 2,
+            actual: shape.to_vec(),
+        }),
+    };
+    let (a_lead, m, k) = matrix(0, a)?;
+    let (b_lead, rows, n) = matrix(1, b)?;
+    same(op, "rows of the second operand", k, rows)?;
+    if k == 0 {
+        return Err(ShapeError::Zero {
+            op,
+            what: "the number of products",
+        });
+    }
+    let mut out = broadcast(op, &a_lead, &b_lead)?;
+    out.extend([m, n]);
+    Ok(out)
 }
 
 impl crate::UnaryOp {

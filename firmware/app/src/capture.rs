@@ -1,7 +1,7 @@
 //! A camera frame becomes an input of the model.
 
 use ocellus::TensorMut;
-use ocellus::format::Preprocess;
+use ocellus::format::{DType, Preprocess};
 use ocellus_board_api::{Camera, CameraError, FrameInfo, MemorySlots, PixelFormat};
 use ocellus_image::{Frame, Geometry, InputSize, into_s8};
 use ocellus_protocol::{CameraFault, DeviceError};
@@ -55,8 +55,11 @@ pub(crate) fn capture<'m>(
     })
 }
 
-/// Rows, columns and channels of an `Nhwc` input.
+/// Rows, columns and channels of an `Nhwc` input of pixels.
 fn input_size(input: &TensorMut<'_>) -> Option<InputSize> {
+    if input.info.dtype != DType::S8 {
+        return None;
+    }
     match *input.info.shape() {
         [1, height_px, width_px, channels] | [height_px, width_px, channels] => Some(InputSize {
             height_px,

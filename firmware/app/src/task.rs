@@ -1,7 +1,7 @@
 //! Outputs become answers, as the model's task section says.
 
 use ocellus::Engine;
-use ocellus::format::Task;
+use ocellus::format::{DType, Task};
 use ocellus::kernels::Kernels;
 use ocellus_board_api::{Link, LinkError};
 use ocellus_image::Geometry;
@@ -41,7 +41,10 @@ fn output<'e, K: Kernels>(
     engine: &'e Engine<'_, '_, K>,
     position: u8,
 ) -> Option<(ArrayS8<'e>, u32, u32)> {
-    let tensor = engine.output(usize::from(position))?;
+    // Indices are answers already, and no scores.
+    let tensor = engine
+        .output(usize::from(position))
+        .filter(|tensor| tensor.info.dtype == DType::S8)?;
     let (rows, columns) = match *tensor.info.shape() {
         [1, rows, columns, _] | [rows, columns, _] => (rows, columns),
         _ => (1, 1),

@@ -1,4 +1,4 @@
-use ocellus_format::{DType, QParams, TensorInfo};
+use ocellus_format::{QParams, TensorInfo};
 
 /// A tensor to read.
 #[derive(Clone, Copy, Debug)]
@@ -31,25 +31,9 @@ impl<'a> Tensor<'a> {
         self.integers().map(move |q| qparams.dequantize(q))
     }
 
-    /// The elements, whatever their type; those of a type that no tensor in the arena has are 0.
+    /// The elements, whatever their integer type.
     pub fn integers(&self) -> impl Iterator<Item = i32> + use<'a> {
-        let dtype = self.info.dtype;
-        let bytes: &'a [u8] = bytemuck::try_cast_slice(self.values).unwrap_or_default();
-        let width = match dtype {
-            DType::S16 | DType::U16 => 2,
-            DType::S32 | DType::U32 | DType::F32 => 4,
-            _ => 1,
-        };
-        bytes
-            .chunks_exact(width)
-            .map(move |bytes| match (dtype, bytes) {
-                (DType::S8, &[a]) => i32::from(a as i8),
-                (DType::U8, &[a]) => i32::from(a),
-                (DType::S16, &[a, b]) => i32::from(i16::from_le_bytes([a, b])),
-                (DType::U16, &[a, b]) => i32::from(u16::from_le_bytes([a, b])),
-                (DType::S32, &[a, b, c, d]) => i32::from_le_bytes([a, b, c, d]),
-                _ => 0,
-            })
+        ocellus_format::elements(self.info.dtype, self.values)
     }
 }
 

@@ -71,6 +71,10 @@ pub enum BorderType {
     U8,
     /// The `s8` inside.
     S8,
+    /// Whole numbers: indices inside, or real numbers in `s8`.
+    S32,
+    /// As [`BorderType::S32`], in 64 bits.
+    S64,
 }
 
 /// An input as the user knows it.

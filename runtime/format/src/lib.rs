@@ -45,7 +45,7 @@ pub use program::{
 };
 pub use quant::{QParams, Requant};
 pub use task::{Colour, Fit, Preprocess, Task, TaskRecord};
-pub use tensor::{Class, DType, MAX_RANK, RawTensor, TENSOR_RECORD_BYTES, TensorInfo};
+pub use tensor::{Class, DType, MAX_RANK, RawTensor, TENSOR_RECORD_BYTES, TensorInfo, elements};
 pub use view::ModelView;
 #[cfg(feature = "write")]
 pub use write::{AlignedBytes, Element, Scratch, TensorRef, WriteError, Writer, seal};

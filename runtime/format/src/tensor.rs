@@ -68,6 +68,26 @@ impl DType {
     }
 }
 
+/// The elements of a tensor of integers, from its bytes: little-endian. Those of another type are 0.
+pub fn elements(dtype: DType, bytes: &[i8]) -> impl Iterator<Item = i32> {
+    let width = match dtype {
+        DType::S16 | DType::U16 => 2,
+        DType::S32 | DType::U32 | DType::F32 => 4,
+        DType::S8 | DType::U8 | DType::S4 => 1,
+    };
+    bytes.chunks_exact(width).map(move |element| {
+        let byte = |at: usize| element.get(at).map_or(0, |&byte| byte as u8);
+        match dtype {
+            DType::S8 => i32::from(byte(0) as i8),
+            DType::U8 => i32::from(byte(0)),
+            DType::S16 => i32::from(i16::from_le_bytes([byte(0), byte(1)])),
+            DType::U16 => i32::from(u16::from_le_bytes([byte(0), byte(1)])),
+            DType::S32 => i32::from_le_bytes([byte(0), byte(1), byte(2), byte(3)]),
+            DType::U32 | DType::F32 | DType::S4 => 0,
+        }
+    })
+}
+
 /// Lifetime class of a tensor: which memory holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -75,7 +75,7 @@ impl WithKernels for LoadAndRun<'_> {
             let input = engine
                 .input(position)
                 .expect("a proved model has its inputs");
-            assert_eq!(input.values.len(), input.info.len as usize);
+            assert_eq!(input.values.len(), input.info.len_bytes as usize);
             input
                 .values
                 .iter_mut()
@@ -89,7 +89,7 @@ impl WithKernels for LoadAndRun<'_> {
             let output = engine
                 .output(position)
                 .expect("a proved model has its outputs");
-            assert_eq!(output.values.len(), output.info.len as usize);
+            assert_eq!(output.values.len(), output.info.len_bytes as usize);
         }
         let outside = memory[..arena.start].iter().chain(&memory[arena.end..]);
         assert!(

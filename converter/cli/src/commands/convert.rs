@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ocellus_compile::quantize::Indices;
 use ocellus_compile::{
     Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile,
 };
 use ocellus_data::{pictures_in, read_npz};
 use ocellus_format::{Colour, Isa, Preprocess, TaskRecord};
 use ocellus_ir::passes::{CheckSample, Checking};
-use ocellus_ir::{Executor, Graph, Input};
+use ocellus_ir::{BorderType, Executor, Graph, Input};
 use serde_json::json;
 
 use crate::args::ConvertArgs;
@@ -528,7 +529,7 @@ fn npz_samples(path: &Path, borders: &[Border], every: usize) -> Result<Vec<Samp
     Ok(samples)
 }
 
-/// Uniform pixels through the normalization for pictures, `-1..1` for all else.
+/// Uniform pixels through the normalization for pictures, indices of what is picked by them, 0 and 1 for other whole numbers, `-1..1` for all else.
 fn noise(graph: &Graph, seed: u64, index: u64, preprocess: &Preprocess) -> Sample {
     let mut state = seed
         .wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -547,9 +548,13 @@ fn noise(graph: &Graph, seed: u64, index: u64, preprocess: &Preprocess) -> Sampl
         .map(|input| {
             let len = graph.tensor(input.tensor).len();
             let picture = PictureAxes::of(&input.shape).is_some();
+            let whole = matches!(input.border, BorderType::S32 | BorderType::S64)
+                .then(|| Indices::limit(graph, input.tensor).unwrap_or(2));
             (0..len)
                 .map(|_| {
-                    if picture {
+                    if let Some(limit) = whole {
+                        (next() * limit as f32).floor()
+                    } else if picture {
                         (next() * 255.0 - preprocess.mean[0]) / preprocess.std[0]
                     } else {
                         next() * 2.0 - 1.0

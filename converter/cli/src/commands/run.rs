@@ -32,6 +32,8 @@ impl UserOutput {
             Values::F32(_) => "f32",
             Values::U8(_) => "u8",
             Values::I8(_) => "s8",
+            Values::I32(_) => "s32",
+            Values::I64(_) => "s64",
         }
     }
 
@@ -40,6 +42,8 @@ impl UserOutput {
             Values::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             Values::U8(values) => values.clone(),
             Values::I8(values) => values.iter().map(|&v| v as u8).collect(),
+            Values::I32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Values::I64(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         };
         hex::encode(sha256(&bytes))
     }
@@ -205,6 +209,8 @@ pub(crate) fn user_outputs(file: &ModelFile, outcome: &Outcome) -> Vec<UserOutpu
                         .collect(),
                 ),
                 BorderType::S8 => Values::I8(quantized),
+                BorderType::S32 => Values::I32(real.iter().map(|&v| v as i32).collect()),
+                BorderType::S64 => Values::I64(real.iter().map(|&v| v as i64).collect()),
             };
             UserOutput {
                 name,
@@ -226,7 +232,7 @@ pub(crate) fn borders(file: &ModelFile) -> Vec<Border> {
         .collect()
 }
 
-/// The `s8` inputs of a model file, as a device would make them.
+/// The bytes of a model file's inputs, as a device would make them.
 pub(crate) fn quantized_inputs(
     file: &ModelFile,
     given: &[Given],

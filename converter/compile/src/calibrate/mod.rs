@@ -268,6 +268,8 @@ pub(crate) fn border(border: BorderType) -> ocellus_format::BorderType {
         BorderType::F32 => ocellus_format::BorderType::F32,
         BorderType::U8 => ocellus_format::BorderType::U8,
         BorderType::S8 => ocellus_format::BorderType::S8,
+        BorderType::S32 => ocellus_format::BorderType::S32,
+        BorderType::S64 => ocellus_format::BorderType::S64,
     }
 }
 

@@ -53,18 +53,12 @@ impl Lowering<'_> {
             let c = f64::from(*c);
             return self.tabulate(node, x, |value| ordered(value, c));
         }
-        if op == BinaryOp::Div && x == 1 {
-            return Err(unsupported(
-                node,
-                "a constant tensor is divided by a computed one",
-                "multiply by a reciprocal, or divide one number",
-            ));
-        }
         // One constant for each channel: exact factors, one scale a channel.
         let per_channel =
             constant_shape.last() == shape.last() && constant.len() == *shape.last().unwrap_or(&1);
         let linear = !matches!(op, BinaryOp::Minimum | BinaryOp::Maximum);
-        if per_channel && same_shape && linear {
+        let divides = op == BinaryOp::Div && x == 1;
+        if per_channel && same_shape && linear && !divides {
             let ones = vec![1.0; constant.len()];
             let zeros = vec![0.0; constant.len()];
             let negative = |values: &[f32]| values.iter().map(|v| -v).collect::<Vec<f32>>();
@@ -80,7 +74,9 @@ impl Lowering<'_> {
             };
         }
         let (op, values) = match op {
-            BinaryOp::Div => (BinaryOp::Mul, constant.iter().map(|v| 1.0 / v).collect()),
+            BinaryOp::Div if !divides => {
+                (BinaryOp::Mul, constant.iter().map(|v| 1.0 / v).collect())
+            }
             _ => (op, constant.to_vec()),
         };
         if let Some(value) = values.iter().find(|v| !v.is_finite()) {
@@ -201,16 +197,21 @@ impl Lowering<'_> {
                 (op, a, b)
             }
             BinaryOp::Div => {
-                return Err(unsupported(
-                    node,
-                    "the divisor is computed",
-                    "divide by a constant, or leave the division to the task",
-                ));
+                let unit = 2f64.powi(-(ops::Div::QUOTIENT_BITS as i32));
+                let requant = requant(scale_a / scale_b / scale * unit).map_err(refused)?;
+                let div = ops::Div {
+                    binary,
+                    zero_point_a,
+                    zero_point_b,
+                    requant,
+                    output,
+                };
+                return self.finish(node, DeviceOp::Div(div), vec![a.operand, b.operand]);
             }
         };
         let (device_op, a, b) =
             if binary.broadcast_a != 0 || matches!(a.operand, Operand::Constant(_)) {
-                (swapped(device_op), b, a)
+                (swapped(device_op).unwrap_or(device_op), b, a)
             } else {
                 (device_op, a, b)
             };
@@ -218,14 +219,14 @@ impl Lowering<'_> {
     }
 }
 
-/// The same operator with its operands exchanged.
-pub(crate) fn swapped(op: DeviceOp) -> DeviceOp {
+/// The same operator with its operands exchanged; `None` where they cannot be.
+pub(crate) fn swapped(op: DeviceOp) -> Option<DeviceOp> {
     let exchange = |b: Binary| Binary {
         shape: b.shape,
         broadcast_a: b.broadcast_b,
         broadcast_b: b.broadcast_a,
     };
-    match op {
+    Some(match op {
         DeviceOp::Add(p) => DeviceOp::Add(ops::Add {
             binary: exchange(p.binary),
             zero_point_a: p.zero_point_b,
@@ -246,12 +247,12 @@ pub(crate) fn swapped(op: DeviceOp) -> DeviceOp {
         DeviceOp::Maximum(p) => DeviceOp::Maximum(ops::Maximum {
             binary: exchange(p.binary),
         }),
-        other => other,
-    }
+        _ => return None,
+    })
 }
 
 /// Two shapes as the format holds a broadcast: axes of size 1 dropped, neighbours of one kind merged.
-fn broadcast(a: &[usize], b: &[usize]) -> Option<Binary> {
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Binary> {
     let rank = a.len().max(b.len());
     let size = |shape: &[usize], axis: usize| {
         (axis + shape.len())

@@ -1,6 +1,6 @@
 //! The program of the device: its operators, tensors and constants, before memory is planned.
 
-use ocellus_format::ops::{self, OpCode, OpError, Operands, Params};
+use ocellus_format::ops::{self, IndexType, OpCode, OpError, Operands, Params};
 use ocellus_format::{Class, DType, MAX_RANK, QParams, TensorInfo};
 use ocellus_kernels::select::Operator;
 
@@ -111,10 +111,22 @@ pub struct DeviceTensor {
     pub shape: Vec<usize>,
     /// Scale and zero point.
     pub qparams: QParams,
+    /// The type of a tensor of indices; others are `s8`.
+    pub index: Option<IndexType>,
 }
 
 impl DeviceTensor {
-    /// Elements, and bytes.
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.index.map_or(DType::S8, IndexType::dtype)
+    }
+
+    /// Bytes that it takes.
+    pub fn size_bytes(&self) -> u64 {
+        self.dtype().bytes(self.len() as u64).unwrap_or(u64::MAX)
+    }
+
+    /// Elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
@@ -231,7 +243,7 @@ impl DeviceProgram {
         let (class, dtype, shape, qparams) = match operand {
             Operand::Tensor(index) => {
                 let t = &self.tensors[index];
-                (Class::Arena, DType::S8, &t.shape, Some(t.qparams))
+                (Class::Arena, t.dtype(), &t.shape, Some(t.qparams))
             }
             Operand::Constant(index) => {
                 let c = &self.constants[index];

@@ -4,6 +4,7 @@
 //! have, and what the device has no operator for becomes several that it has.
 
 mod binary;
+mod computed;
 mod conv;
 mod device;
 mod movement;
@@ -14,14 +15,15 @@ mod resize;
 use std::collections::HashMap;
 
 use ocellus_format::QParams;
-use ocellus_format::ops::{Operands, OutputS8, Window2d};
+use ocellus_format::ops::{IndexType, Operands, OutputS8, Window2d};
 use ocellus_ir::{Graph, Node, Op, TensorId, Window};
 
 pub(crate) use binary::swapped;
+use computed::reads_indices;
 pub use device::{Constant, DeviceNode, DeviceOp, DeviceProgram, DeviceTensor, Operand, Values};
 pub(crate) use device::{dims, each};
 
-use crate::quantize::{Quantization, params};
+use crate::quantize::{Indices, Quantization, params};
 use crate::reconstruct::Reconstruction;
 use crate::{CompileError, Passes};
 
@@ -72,10 +74,16 @@ pub fn lower(
         constants: HashMap::new(),
     };
     lowering.lowered.program.placed = vec![None; graph.tensors.len()];
+    let indices = Indices::of(graph);
     for input in &graph.inputs {
         let tensor = graph.tensor(input.tensor);
         let qparams = quantization.params(graph, input.tensor)?;
-        let index = lowering.add_tensor(tensor.name.clone(), tensor.shape.clone(), qparams);
+        let index_type = indices.contains(input.tensor).then_some(IndexType::S32);
+        let index = lowering.add_tensor(
+            tensor.name.clone(),
+            tensor.shape.clone(),
+            (qparams, index_type),
+        );
         lowering.lowered.program.inputs.push(index);
         lowering.place(input.tensor, index);
     }
@@ -205,6 +213,22 @@ impl Lowering<'_> {
             Op::Function(function) => self.tabulate(node, 0, |x| function.exact(x)),
             Op::Prelu => self.prelu(node),
             Op::Softmax { axis } => self.softmax(node, *axis),
+            Op::BatchMatMul { transposed } => self.batch_mat_mul(node, *transposed),
+            Op::LayerNorm {
+                axis,
+                run,
+                epsilon,
+                centered,
+            } => self.layer_norm(node, *axis, *run, *epsilon, *centered),
+            Op::ArgMax {
+                axis,
+                smallest,
+                last,
+                ..
+            } => self.arg_max(node, *axis, *smallest, *last),
+            Op::TopK { k, smallest } => self.top_k(node, *k, *smallest),
+            Op::Take { axis } => self.take(node, *axis),
+            Op::GatherElements { axis } => self.gather_elements(node, *axis),
             Op::Concat { axis } => self.concat(node, *axis),
             Op::Slice { begin, step, .. } => self.slice(node, begin, step),
             Op::Pad {
@@ -276,11 +300,17 @@ impl Lowering<'_> {
         self.quantization.params(self.graph, node.output)
     }
 
-    fn add_tensor(&mut self, name: String, shape: Vec<usize>, qparams: QParams) -> usize {
+    fn add_tensor(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        (qparams, index): (QParams, Option<IndexType>),
+    ) -> usize {
         self.lowered.program.tensors.push(DeviceTensor {
             name,
             shape,
             qparams,
+            index,
         });
         self.lowered.program.tensors.len() - 1
     }
@@ -328,6 +358,34 @@ impl Lowering<'_> {
         shape: Vec<usize>,
         qparams: QParams,
     ) -> Result<Placed, CompileError> {
+        self.push_as(node, suffix, op, inputs, shape, (qparams, None))
+    }
+
+    /// As [`push`](Self::push), of an output that may hold indices.
+    fn push_as(
+        &mut self,
+        node: &Node,
+        suffix: &str,
+        op: DeviceOp,
+        inputs: Vec<Operand>,
+        shape: Vec<usize>,
+        (qparams, index): (QParams, Option<IndexType>),
+    ) -> Result<Placed, CompileError> {
+        let holds_indices = |operand: &Operand| match *operand {
+            Operand::Tensor(tensor) => self.lowered.program.tensors[tensor].index.is_some(),
+            Operand::Constant(_) => false,
+        };
+        let misread = inputs
+            .iter()
+            .enumerate()
+            .any(|(at, operand)| holds_indices(operand) && !reads_indices(&op, at));
+        if misread {
+            return Err(unsupported(
+                node,
+                "its input holds indices, and devices only pick by them",
+                "make the indices an output of the model and compute with them there",
+            ));
+        }
         let last = suffix.is_empty();
         let (name, tensor_name) = if last {
             (
@@ -340,7 +398,7 @@ impl Lowering<'_> {
                 format!("{}.{suffix}", self.graph.tensor(node.output).name),
             )
         };
-        let output = self.add_tensor(tensor_name, shape, qparams);
+        let output = self.add_tensor(tensor_name, shape, (qparams, index));
         let infos: Vec<_> = inputs
             .iter()
             .map(|&operand| self.lowered.program.info(operand))

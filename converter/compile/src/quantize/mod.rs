@@ -8,9 +8,12 @@
 //! calibration is needed.
 
 pub mod channels;
+mod indices;
 mod known;
 pub mod params;
 pub mod requant;
+
+pub use indices::Indices;
 
 use ocellus_format::QParams;
 use ocellus_ir::{BinaryOp, BorderType, Graph, Node, Op, TensorId, UnaryOp};
@@ -57,6 +60,8 @@ fn copies(op: &Op) -> bool {
             | Op::Pad { .. }
             | Op::MaxPool2d { .. }
             | Op::Gather { .. }
+            | Op::Take { .. }
+            | Op::GatherElements { .. }
             | Op::Resize { .. }
     )
 }
@@ -206,6 +211,7 @@ fn fixed_by(graph: &Graph, id: TensorId, op: Option<&Op>) -> Option<QParams> {
             zero_point: grid.zero_point,
         }),
         (None, Some(Op::Softmax { .. })) => Some(SOFTMAX_OUTPUT),
+        (None, Some(Op::ArgMax { .. } | Op::TopK { .. })) => Some(QParams::WHOLE_NUMBERS),
         (None, _) => None,
     }
 }
@@ -250,9 +256,15 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
         readers,
         is_output,
     };
+    let indices = Indices::of(graph);
     for input in &graph.inputs {
         sharing.fixed[input.tensor.0] = match input.border {
-            BorderType::F32 => fixed_by(graph, input.tensor, None),
+            BorderType::S32 | BorderType::S64 if indices.contains(input.tensor) => {
+                Some(QParams::WHOLE_NUMBERS)
+            }
+            BorderType::F32 | BorderType::S32 | BorderType::S64 => {
+                fixed_by(graph, input.tensor, None)
+            }
             BorderType::U8 => Some(QParams {
                 scale: 1.0,
                 zero_point: -128,
@@ -277,6 +289,11 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
         let Some(&input) = node.inputs.first().filter(|_| copies(&node.op)) else {
             continue;
         };
+        // What is picked from a table may be any of its values, those too that no sample asked for.
+        if let Some(table) = graph.tensor(input).value.as_deref() {
+            sharing.ranges[node.output.0] = min_max(table);
+            continue;
+        }
         if let Op::Pad { value, .. } = node.op
             && value.is_finite()
         {

@@ -104,7 +104,7 @@ macro_rules! case {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![
+    let mut all = vec![
         case!("conv_2d", Bound::Layer, &[PICTURE], |g, x, r| {
             layer(
                 g,
@@ -713,5 +713,7 @@ pub(crate) fn cases() -> Vec<Case> {
             );
             g.quantized("rounded", y, Grid::new(0.05, 0)).unwrap()
         }),
-    ]
+    ];
+    all.extend(crate::computed::cases());
+    all
 }

@@ -5,6 +5,7 @@
 //! Pictures are `Nhwc`. One level of threads: each operator splits its own output among rayon's workers, and operators run one after the
 //! other, so memory stays that of one picture.
 
+mod computed;
 mod convolution;
 mod elementwise;
 mod gemm;
@@ -330,6 +331,37 @@ pub fn eval(
             Op::Function(function) => elementwise::function(function, x.data, &mut out),
             Op::Prelu => elementwise::prelu(x, inputs[1].data, &mut out),
             Op::Softmax { axis } => elementwise::softmax(x, *axis, &mut out),
+            Op::BatchMatMul { transposed } => {
+                computed::batch_mat_mul(x, inputs[1], *transposed, &shape, &mut out);
+            }
+            Op::LayerNorm {
+                axis,
+                run,
+                epsilon,
+                centered,
+            } => {
+                let norm = computed::Norm {
+                    n: x.shape[*axis..].iter().product(),
+                    run: *run,
+                    epsilon: *epsilon,
+                    centered: *centered,
+                };
+                computed::layer_norm(x.data, inputs[1].data, inputs[2].data, norm, &mut out);
+            }
+            Op::ArgMax {
+                axis,
+                smallest,
+                last,
+                ..
+            } => computed::arg_max(x, *axis, *smallest, *last, &mut out),
+            Op::TopK { k, smallest } => {
+                let n = x.shape.last().copied().unwrap_or(1);
+                computed::top_k(x.data, n, *k, *smallest, &mut out);
+            }
+            Op::Take { axis } => computed::take(x, inputs[1].data, *axis, &mut out),
+            Op::GatherElements { axis } => {
+                computed::gather_elements(x, inputs[1], *axis, &mut out);
+            }
             Op::Concat { axis } => movement::concat(inputs, *axis, &shape, &mut out),
             Op::Slice { begin, step, .. } => movement::slice(x, begin, step, &shape, &mut out),
             Op::Pad { before, value, .. } => movement::pad(x, before, *value, &shape, &mut out),

@@ -384,6 +384,12 @@ impl Graph {
                     / groups.max(&1)
                     * groups) as u64;
             }
+            Op::BatchMatMul { transposed } => {
+                let shape = self.shape(node.inputs[0]);
+                let at = if transposed[0] { 2 } else { 1 };
+                let k = shape.len().checked_sub(at).map_or(0, |at| shape[at]);
+                return (self.tensor(node.output).len() * k) as u64;
+            }
             _ => return 0,
         };
         (count / channels.copied().unwrap_or(1).max(1) * weights(1)) as u64
