@@ -230,9 +230,11 @@ fn inputs(
             ElementType::Real => BorderType::F32,
             ElementType::U8 => BorderType::U8,
             ElementType::S8 => BorderType::S8,
+            ElementType::S32 => BorderType::S32,
+            ElementType::S64 => BorderType::S64,
             other => {
                 let reason = format!(
-                    "its type {} is not supported; use float, uint8 or int8",
+                    "its type {} is not supported; use float, uint8, int8, int32 or int64",
                     other.name()
                 );
                 return Err(Refusal::unsupported(reason).at(place()));
@@ -450,6 +452,8 @@ fn outputs(importer: &mut Importer<OnnxFile<'_>>, file: &GraphProto) -> Outcome<
         let border = match live.ty {
             ElementType::U8 => BorderType::U8,
             ElementType::S8 => BorderType::S8,
+            ElementType::S32 => BorderType::S32,
+            ElementType::S64 => BorderType::S64,
             _ => BorderType::F32,
         };
         importer

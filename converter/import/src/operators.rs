@@ -4,12 +4,15 @@ pub(crate) mod activation;
 mod convolution;
 mod einsum;
 mod generators;
+mod indices;
 mod interpolate;
 pub(crate) mod linear;
 mod logic;
+mod normalization;
 mod picture;
 pub(crate) mod pointwise;
 mod pool;
+mod products;
 pub(crate) mod quantization;
 pub(crate) mod reduce;
 pub(crate) mod repeat;
@@ -55,10 +58,12 @@ static TABLE: &[Operator] = &[
     row("Abs", &[], activation::abs, ""),
     row("Add", &[], pointwise::add, "broadcast"),
     row("And", &[], logic::and, ""),
+    row("ArgMax", &["axis", "keepdims", "select_last_index"], indices::arg_max, ""),
+    row("ArgMin", &["axis", "keepdims", "select_last_index"], indices::arg_min, ""),
     row("Atan", &[], activation::atan, ""),
     row("AveragePool", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "ceil_mode", "count_include_pad"], pool::average_pool, "1-D and 2-D"),
     row("BatchNormalization", &["epsilon", "momentum", "training_mode", "spatial"], linear::batch_normalization, "inference, constant statistics"),
-    row("Cast", &["to", "saturate"], quantization::cast, "constants; uint8 and int8 inputs to float"),
+    row("Cast", &["to", "saturate"], quantization::cast, "constants; integer inputs and indices to float, int32 and int64 into each other"),
     row("Ceil", &[], activation::ceil, ""),
     row("Celu", &["alpha"], activation::celu, ""),
     row("Clip", &["min", "max"], pointwise::clip, "constant limits"),
@@ -73,7 +78,7 @@ static TABLE: &[Operator] = &[
     row("DequantizeLinear", &["axis", "block_size", "output_dtype"], quantization::dequantize_linear, "uint8 and int8 with one scale; constants, also with one a channel"),
     row("Div", &[], pointwise::div, "broadcast"),
     row("Dropout", &["ratio", "seed", "is_test"], generators::dropout, "inference: hands its input on"),
-    row("Einsum", &["equation"], einsum::einsum, "a transpose, or a product with one constant operand; no ellipsis"),
+    row("Einsum", &["equation"], einsum::einsum, "a transpose, or a product of two operands; no ellipsis"),
     row("Elu", &["alpha"], activation::elu, ""),
     row("Equal", &[], logic::equal, CONSTANTS),
     row("Erf", &[], activation::erf, ""),
@@ -82,17 +87,22 @@ static TABLE: &[Operator] = &[
     row("EyeLike", &["dtype", "k"], logic::eye_like, ""),
     row("Flatten", &["axis"], shape::flatten, ""),
     row("Floor", &[], activation::floor, ""),
-    row("Gather", &["axis"], selection::gather, "constant indices"),
+    row("Gather", &["axis"], selection::gather, "indices that are constant, an input of the model, or out of ArgMax or TopK"),
+    row("GatherElements", &["axis"], indices::gather_elements, "indices as Gather"),
+    row("GatherND", &["batch_dims"], indices::gather_nd, "indices as Gather, computed ones of one axis"),
     row("Gelu", &["approximate"], activation::gelu, ""),
-    row("Gemm", &["alpha", "beta", "transA", "transB"], linear::gemm, "one operand constant"),
+    row("Gemm", &["alpha", "beta", "transA", "transB"], linear::gemm, ""),
     row("GlobalAveragePool", &[], pool::global_average_pool, ""),
     row("GlobalLpPool", &["p"], reduce::global_lp_pool, ""),
     row("GlobalMaxPool", &[], pool::global_max_pool, "1-D and 2-D"),
     row("Greater", &[], logic::greater, ""),
     row("GreaterOrEqual", &[], logic::greater_or_equal, ""),
+    row("GroupNormalization", &["epsilon", "num_groups", "stash_type"], normalization::group_normalization, "constant scale and offset"),
     row("HardSigmoid", &["alpha", "beta"], activation::hard_sigmoid, ""),
     row("HardSwish", &[], activation::hard_swish, ""),
     row("Identity", &[], generators::identity, ""),
+    row("InstanceNormalization", &["epsilon"], normalization::instance_normalization, "constant scale and offset"),
+    row("LayerNormalization", &["axis", "epsilon", "stash_type"], normalization::layer_normalization, "constant scale and offset, without the statistics"),
     row("LeakyRelu", &["alpha"], activation::leaky_relu, ""),
     row("Less", &[], logic::less, ""),
     row("LessOrEqual", &[], logic::less_or_equal, ""),
@@ -100,10 +110,11 @@ static TABLE: &[Operator] = &[
     row("LogSoftmax", &["axis"], reduce::log_softmax, "the flattening meaning before operator set 13 included"),
     row("LpNormalization", &["axis", "p"], reduce::lp_normalization, ""),
     row("LpPool", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "ceil_mode", "p"], pool::lp_pool, "1-D and 2-D"),
-    row("MatMul", &[], linear::mat_mul, "one operand constant"),
+    row("MatMul", &[], linear::mat_mul, ""),
     row("Max", &[], pointwise::max, "broadcast"),
     row("MaxPool", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "ceil_mode", "storage_order"], pool::max_pool, "1-D and 2-D, without the indices"),
     row("Mean", &[], pointwise::mean, "broadcast"),
+    row("MeanVarianceNormalization", &["axes"], normalization::mean_variance_normalization, ""),
     row("Min", &[], pointwise::min, "broadcast"),
     row("Mish", &[], activation::mish, ""),
     row("Mod", &["fmod"], logic::modulo, CONSTANTS),
@@ -117,6 +128,7 @@ static TABLE: &[Operator] = &[
     row("Pad", &["mode", "pads", "value"], selection::pad, "constant padding; negative padding cuts"),
     row("Pow", &[], activation::pow, "one constant exponent, or one constant base"),
     row("QuantizeLinear", &["axis", "block_size", "output_dtype", "saturate", "precision"], quantization::quantize_linear, "to uint8 or int8 with one scale; constants, also with one a channel"),
+    row("RMSNormalization", &["axis", "epsilon", "stash_type"], normalization::rms_normalization, "constant scale"),
     row("Range", &[], generators::range, CONSTANTS),
     row("Reciprocal", &[], activation::reciprocal, ""),
     row("ReduceL1", &["axes", "keepdims", "noop_with_empty_axes"], reduce::reduce_l1, "constant axes"),
@@ -153,6 +165,7 @@ static TABLE: &[Operator] = &[
     row("Tanh", &[], activation::tanh, ""),
     row("ThresholdedRelu", &["alpha"], activation::thresholded_relu, ""),
     row("Tile", &[], repeat::tile, "constant repeats"),
+    row("TopK", &["axis", "k", "largest", "sorted"], indices::top_k, "constant `k`"),
     row("Transpose", &["perm"], shape::transpose, ""),
     row("Trilu", &["upper"], logic::trilu, "constant diagonal"),
     row("Unsqueeze", &["axes"], shape::unsqueeze, "constant axes"),
@@ -169,7 +182,6 @@ const DATA_DEPENDENT: &[&str] = &[
     "NonMaxSuppression",
     "RoiAlign",
     "Scan",
-    "TopK",
     "Unique",
 ];
 

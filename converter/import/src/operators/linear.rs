@@ -6,6 +6,7 @@ use crate::constant::Constant;
 use crate::error::{Outcome, Refusal};
 use crate::operators::einsum::by_stack;
 use crate::operators::pointwise::affine;
+use crate::operators::products;
 use crate::values::{Context, Cx, Format, Value};
 
 /// A constant matrix `[rows, columns]`; leading axes of size 1 are dropped.
@@ -65,8 +66,6 @@ pub(crate) fn fully_connected<F: Format>(
     Ok(cx.live(y))
 }
 
-const TWO_LIVE: &str = "both operands are computed from the model's input; only a product with a constant is supported";
-
 pub(super) fn mat_mul(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
     Ok(vec![product(cx, &a, &b)?])
@@ -81,16 +80,17 @@ fn is_stack(constant: &Constant) -> bool {
 /// The product of two values as numpy's `matmul` has it.
 pub(super) fn product(cx: &mut Cx<'_, '_>, a: &Value, b: &Value) -> Outcome<Value> {
     match (a, b) {
-        (Value::Live(_), Value::Live(_)) => Err(Refusal::unsupported(TWO_LIVE)),
+        (Value::Live(_), Value::Live(_)) => products::mat_mul(cx, a, b),
         (Value::Live(_), Value::Constant(stack)) if is_stack(stack) => {
+            if cx.shape_of(a).len() < 2 {
+                return products::mat_mul(cx, a, b);
+            }
             product_with_stack(cx, a, stack)
         }
         (Value::Constant(stack), Value::Live(_)) if is_stack(stack) => {
             // A B = (B^T A^T)^T, matrix by matrix.
             if cx.shape_of(b).len() < 2 {
-                return Err(Refusal::unsupported(
-                    "a stack of constant matrices by a vector is not supported",
-                ));
+                return products::mat_mul(cx, a, b);
             }
             let (left, right) = (swap_last(cx, b)?, swap_last(cx, a)?);
             let y = product(cx, &left, &right)?;
@@ -184,7 +184,16 @@ pub(super) fn gemm(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         }
     }
     let y = match (&a, &b) {
-        (Value::Live(_), Value::Live(_)) => return Err(Refusal::unsupported(TWO_LIVE)),
+        (Value::Live(_), Value::Live(_)) => {
+            let y = products::product(cx, &a, &b, [turn_a, turn_b])?;
+            let y = if alpha == 1.0 {
+                y
+            } else {
+                affine(cx, &y, alpha, 0.0)?
+            };
+            let rest = cx.optional(2);
+            add_rest(cx, y, rest, beta)?
+        }
         (_, Value::Constant(right)) => {
             let x = if turn_a {
                 cx.transpose(&a, &[1, 0])?

@@ -255,6 +255,13 @@ pub(super) fn cast(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
             ty: ElementType::Real,
             ..live
         })]),
+        // Whole numbers of another width.
+        Value::Live(live)
+            if matches!(live.ty, ElementType::S32 | ElementType::S64)
+                && matches!(to, ElementType::S32 | ElementType::S64) =>
+        {
+            Ok(vec![Value::Live(Live { ty: to, ..live })])
+        }
         Value::Live(live) => Err(Refusal::unsupported(format!(
             "computing in {} is not supported: a cast of a computed tensor from {} must be to float",
             to.name(),

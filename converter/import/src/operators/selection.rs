@@ -5,6 +5,7 @@ use ocellus_ir::{BinaryOp, Op};
 use crate::attributes::axis;
 use crate::constant::{Constant, Data, ElementType, element_count, strides};
 use crate::error::{Outcome, Refusal};
+use crate::operators::indices;
 use crate::values::{Context, Cx, Format, Value};
 
 pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
@@ -409,9 +410,12 @@ fn pad_list(
 
 pub(super) fn gather(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
-    let indices = cx.constant(1, "the list of indices")?;
     let shape = cx.shape_of(&x);
     let axis = axis(cx.attributes().int("axis")?.unwrap_or(0), shape.len())?;
+    let indices = match cx.input(1)? {
+        Value::Constant(indices) => indices,
+        live => return Ok(vec![indices::take(cx, &x, &live, axis)?]),
+    };
     let len = i64::try_from(shape[axis]).unwrap_or(i64::MAX);
     let flat = indices
         .ints("the list of indices")?

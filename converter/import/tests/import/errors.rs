@@ -97,8 +97,16 @@ fn arithmetic_on_integers_is_refused_by_name() {
 fn settings_that_are_not_supported_say_what_to_use() {
     let picture = || File::new(13, &[1, 3, 4, 4]);
     let file = picture().node("Relu", &["x"], &["r"], vec![]);
-    file.node("MatMul", &["x", "r"], &["y"], vec![])
-        .refused(&["both operands"]);
+    file.node(
+        "Einsum",
+        &["x", "r"],
+        &["y"],
+        vec![text("equation", "...ij,...kj->...ik")],
+    )
+    .refused(&["`...`", "write out"]);
+    let file = picture().node("Relu", &["x"], &["r"], vec![]);
+    file.node("Gather", &["x", "r"], &["y"], vec![])
+        .refused(&["no whole numbers"]);
     let file = File::new(13, &[1, 3, 4, 4, 4]).random("w", &[2, 3, 1, 1, 1]);
     file.node("Conv", &["x", "w"], &["y"], vec![])
         .refused(&["three spatial axes"]);
@@ -109,7 +117,7 @@ fn settings_that_are_not_supported_say_what_to_use() {
     file.refused(&["attribute `surprise`"]);
     File::with_input(13, DataType::Int64, &[1, 4])
         .node("Relu", &["x"], &["y"], vec![])
-        .refused(&["input `x`", "int64"]);
+        .refused(&["`Relu`", "int64", "Cast to float"]);
 }
 
 #[test]

@@ -327,12 +327,7 @@ impl Rule {
 
 /// True where a small difference can become a step.
 fn rounds(graph: &Graph) -> bool {
-    let steps = |node: &Node| {
-        matches!(
-            node.op,
-            Op::Quantize | Op::ArgMax { .. } | Op::TopK { .. }
-        )
-    };
+    let steps = |node: &Node| matches!(node.op, Op::Quantize | Op::ArgMax { .. } | Op::TopK { .. });
     graph.nodes.iter().any(steps) || graph.tensors.iter().any(|tensor| tensor.grid.is_some())
 }
 
