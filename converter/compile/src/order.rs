@@ -127,10 +127,11 @@ fn replaceable(program: &DeviceProgram, node: &DeviceNode) -> Vec<usize> {
             .inputs
             .iter()
             .filter(|o| **o == Operand::Tensor(*tensor));
-        reads.count() == 1 && program.tensors[*tensor].len() == program.tensors[node.output].len()
+        reads.count() == 1
+            && program.tensors[*tensor].size_bytes() == program.tensors[node.output].size_bytes()
     };
     let first = tensor(0).filter(|_| node.op.code().runs_in_place());
-    let both = node.inputs.len() == 2 && swapped(node.op) != node.op;
+    let both = node.inputs.len() == 2 && swapped(node.op).is_some_and(|op| op != node.op);
     let second = tensor(1).filter(|_| both && node.op.code().runs_in_place());
     first.into_iter().chain(second).filter(fits).collect()
 }
@@ -141,7 +142,7 @@ impl Search {
         let mut search = Self {
             works: Vec::with_capacity(program.nodes.len()),
             sizes: (program.tensors.iter())
-                .map(|tensor| aligned(tensor.len() as u64))
+                .map(|tensor| aligned(tensor.size_bytes()))
                 .collect(),
             readers: vec![Vec::new(); count],
             writer: vec![None; count],

@@ -62,14 +62,13 @@ fn prefer_in_place(program: &mut DeviceProgram) {
     let sizes: Vec<u64> = program.tensors.iter().map(|t| t.size_bytes()).collect();
     for (index, node) in program.nodes.iter_mut().enumerate() {
         let fits = |operand: &Operand| matches!(*operand, Operand::Tensor(t) if last[t] == index + 1 && sizes[t] == sizes[node.output]);
-        if let [a, b] = node.inputs[..] {
-            if let Some(exchanged) = swapped(node.op)
-                && !fits(&a)
-                && fits(&b)
-                && a != b
-            {
-                (node.op, node.inputs) = (exchanged, vec![b, a]);
-            }
+        if let [a, b] = node.inputs[..]
+            && let Some(exchanged) = swapped(node.op)
+            && !fits(&a)
+            && fits(&b)
+            && a != b
+        {
+            (node.op, node.inputs) = (exchanged, vec![b, a]);
         }
     }
 }

@@ -77,8 +77,21 @@ fn list(value: &Value) -> Outcome<ocellus_ir::TensorId> {
     }
 }
 
+/// True of what devices hold in 8 bits.
+fn is_real(value: &Value) -> bool {
+    match value {
+        Value::Constant(constant) => constant.ty == ElementType::Real,
+        Value::Live(live) => live.ty == ElementType::Real,
+    }
+}
+
 /// Gather by indices that are computed or an input of the model.
 pub(super) fn take(cx: &mut Cx<'_, '_>, x: &Value, indices: &Value, axis: usize) -> Outcome<Value> {
+    if !is_real(x) {
+        return Err(Refusal::unsupported(
+            "it picks whole numbers by computed indices, and devices do not compute with those; cut the model before this node",
+        ));
+    }
     let operands = [cx.real(x)?, list(indices)?];
     let y = cx.emit(Op::Take { axis }, &operands)?;
     Ok(cx.live(y))

@@ -103,7 +103,7 @@ fn settings_that_are_not_supported_say_what_to_use() {
         &["y"],
         vec![text("equation", "...ij,...kj->...ik")],
     )
-    .refused(&["`...`", "write out"]);
+    .refused(&["ellipsis", "write its axes out"]);
     let file = picture().node("Relu", &["x"], &["r"], vec![]);
     file.node("Gather", &["x", "r"], &["y"], vec![])
         .refused(&["no whole numbers"]);

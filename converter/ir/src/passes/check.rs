@@ -327,8 +327,25 @@ impl Rule {
 
 /// True where a small difference can become a step.
 fn rounds(graph: &Graph) -> bool {
-    let steps = |node: &Node| matches!(node.op, Op::Quantize | Op::ArgMax { .. } | Op::TopK { .. });
-    graph.nodes.iter().any(steps) || graph.tensors.iter().any(|tensor| tensor.grid.is_some())
+    let jumps = |op: &UnaryOp| {
+        matches!(
+            op,
+            UnaryOp::Floor
+                | UnaryOp::Ceil
+                | UnaryOp::Round
+                | UnaryOp::Sign
+                | UnaryOp::Threshold { .. }
+        )
+    };
+    let node_jumps = |node: &Node| match &node.op {
+        Op::Quantize | Op::ArgMax { .. } | Op::TopK { .. } => true,
+        Op::Unary(op) => jumps(op),
+        Op::Function(function) => {
+            (function.steps().iter()).any(|step| matches!(step, Step::Unary(op, _) if jumps(op)))
+        }
+        _ => false,
+    };
+    graph.nodes.iter().any(node_jumps) || graph.tensors.iter().any(|tensor| tensor.grid.is_some())
 }
 
 /// The first tensor of both graphs, in the order of the later one, that differs.

@@ -148,7 +148,7 @@ pub(super) fn intervals(graph: &Graph) -> Vec<Vec<Interval>> {
     let mut known: Vec<Vec<Interval>> = graph.tensors.iter().map(given).collect();
     for input in &graph.inputs {
         let range = match input.border {
-            BorderType::F32 => Interval::UNKNOWN,
+            BorderType::F32 | BorderType::S32 | BorderType::S64 => Interval::UNKNOWN,
             BorderType::U8 => Interval::point(0.0).hull(Interval::point(255.0)),
             BorderType::S8 => Interval::point(-128.0).hull(Interval::point(127.0)),
         };

@@ -12,7 +12,9 @@ mod function;
 mod grids;
 mod interval;
 mod linear;
+mod matrix;
 mod movement;
+mod normalize;
 mod pool;
 mod shuffle;
 mod structure;
@@ -174,6 +176,18 @@ pub const STAGES: &[&[Pass]] = &[
             "moves transposes towards the outputs until they meet their opposites",
             exact,
             transpose::sink
+        ),
+        pass!(
+            "matrix-transposes",
+            "leaves transposes of matrices to the product that reads them",
+            rounds,
+            matrix::take_transpose
+        ),
+        pass!(
+            "normalization",
+            "finds normalizations that are spelled out, and takes factors and offsets into them",
+            rounds,
+            normalize::join
         ),
         pass!(
             "flatten-weights",

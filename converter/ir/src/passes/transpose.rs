@@ -107,6 +107,41 @@ fn pass_through(
                 .collect();
             Ok(Some((op, vec![source], order)))
         }
+        Op::ArgMax {
+            axis,
+            keep_dims,
+            smallest,
+            last,
+        } => {
+            let moved = order[*axis];
+            let op = Op::ArgMax {
+                axis: moved,
+                keep_dims: *keep_dims,
+                smallest: *smallest,
+                last: *last,
+            };
+            if *keep_dims {
+                return same(op);
+            }
+            let kept = order.iter().filter(|&&axis| axis != moved);
+            let order = kept.map(|&axis| axis - usize::from(axis > moved)).collect();
+            Ok(Some((op, vec![source], order)))
+        }
+        Op::TopK { .. } if order[last] == last => same(node.op.clone()),
+        // Parameters go by the place in the row.
+        Op::LayerNorm { axis, run: 1, .. }
+            if (*axis..=last).all(|axis| order[axis] == axis)
+                && graph.shape(source)[*axis..]
+                    .iter()
+                    .product::<usize>()
+                    .is_multiple_of(graph.tensor(node.inputs[1]).len()) =>
+        {
+            Ok(Some((
+                node.op.clone(),
+                vec![source, node.inputs[1], node.inputs[2]],
+                order.to_vec(),
+            )))
+        }
         Op::Reshape { shape } => {
             Ok(reshape(graph.shape(source), order, shape)
                 .map(|(op, order)| (op, vec![source], order)))

@@ -26,7 +26,7 @@ fn graphs(case: &Case) -> [Graph; 2] {
 /// The numbers that a user of the model gets: of a quantized output the integers.
 fn as_the_user_sees(graph: &Graph, output: &Output, values: &[f32]) -> Vec<f32> {
     let above = match output.border {
-        BorderType::F32 => return values.to_vec(),
+        BorderType::F32 | BorderType::S32 | BorderType::S64 => return values.to_vec(),
         BorderType::U8 => 128,
         BorderType::S8 => 0,
     };
