@@ -8,7 +8,9 @@ use ocellus_evaluate::decode::{Array, InputPixels};
 use ocellus_format::{CalibrationData, Preprocess, Task};
 use ocellus_image::Geometry;
 use ocellus_import::TractReference;
+use ocellus_ir::{Executor, Graph};
 
+use crate::commands::convert::border_of;
 use crate::commands::run::{borders, reference_border, run_here};
 use crate::input::{Border, Given};
 use crate::layout::{PictureAxes, transpose};
@@ -23,6 +25,12 @@ pub(super) struct Model {
 enum Runs {
     Float {
         reference: Box<TractReference>,
+        border: Border,
+        preprocess: Preprocess,
+    },
+    /// The converter's own execution of its graph, unoptimized, for files that nothing else here reads.
+    Graph {
+        graph: Box<Graph>,
         border: Border,
         preprocess: Preprocess,
     },
@@ -98,6 +106,21 @@ impl Model {
             let file = ModelFile::open(path)?;
             let border = borders(&file).into_iter().next();
             (Runs::Int8(Box::new(file)), border)
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "tflite")
+        {
+            let graph = source.import(path)?.graph;
+            let input = graph.inputs.first();
+            let input =
+                input.with_context(|| format!("{}: the model has no input", path.display()))?;
+            let (border, preprocess) = (border_of(input), source.preprocess(input.border)?);
+            let runs = Runs::Graph {
+                border: border.clone(),
+                preprocess,
+                graph: Box::new(graph),
+            };
+            (runs, Some(border))
         } else {
             let reference = TractReference::load(path, &source.import_options(path)?)?;
             let input = reference.inputs().next().cloned();
@@ -134,6 +157,21 @@ impl Model {
                 });
                 (arrays.collect(), geometry)
             }
+            Runs::Graph {
+                graph,
+                border,
+                preprocess,
+            } => {
+                let (values, geometry) = given.in_file_order(border, preprocess)?;
+                let outputs = Executor::new(graph)?.run(&[&values], &mut |_, _| {})?;
+                let arrays = graph.outputs.iter().zip(outputs);
+                let arrays = arrays.map(|(output, values)| OutputArray {
+                    name: output.name.clone(),
+                    shape: output.shape.clone(),
+                    values,
+                });
+                (arrays.collect(), geometry)
+            }
             Runs::Int8(file) => {
                 let ran = run_here(file, std::slice::from_ref(given), None, Taps::None)?;
                 let outputs = file.interpreter.assemble(&ran.outcome);
@@ -158,6 +196,7 @@ impl Model {
     pub(super) fn runtime(&self) -> &'static str {
         match self.runs {
             Runs::Float { .. } => "tract, float",
+            Runs::Graph { .. } => "ocellus, float",
             Runs::Int8(_) => "ocellus, int8",
         }
     }
@@ -165,7 +204,7 @@ impl Model {
     /// The task of a model file.
     pub(super) fn task(&self) -> Result<Task> {
         match &self.runs {
-            Runs::Float { .. } => Ok(Task::None),
+            Runs::Float { .. } | Runs::Graph { .. } => Ok(Task::None),
             Runs::Int8(file) => Ok(file.task()?.1),
         }
     }
@@ -177,7 +216,7 @@ impl Model {
                 CalibrationData::Samples(hashes) => hashes,
                 _ => &[],
             },
-            Runs::Float { .. } => &[],
+            Runs::Float { .. } | Runs::Graph { .. } => &[],
         }
     }
 }
