@@ -74,7 +74,11 @@ fn run(args: &Args) -> Result<bool> {
             Outcome::NoData => true,
         };
     }
-    let text = table::document(ROWS.iter().map(|row| (row, measure::recall(&host, row))));
+    let outcomes: Vec<(&Row, Option<Outcome>)> = ROWS
+        .iter()
+        .map(|row| (row, measure::recall(&host, row)))
+        .collect();
+    let text = table::document(&outcomes);
     if args.update {
         let path = host.root.join("docs/accuracy.md");
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;

@@ -58,8 +58,10 @@ pub(crate) fn measure(host: &Host, row: &Row) -> Result<Outcome> {
     convert.arg("convert").arg(&files.model);
     convert.arg("-o").arg(&converted);
     convert.arg("--recipe").arg(&files.recipe);
-    convert.arg("--calibrate").arg(&files.calibrate);
-    convert.args(["--every", &files.every.to_string()]);
+    if !row.quantized {
+        convert.arg("--calibrate").arg(&files.calibrate);
+        convert.args(["--every", &files.every.to_string()]);
+    }
     if let Err(refusal) = json(&mut convert, host)? {
         return Ok(Outcome::Refused(refusal));
     }

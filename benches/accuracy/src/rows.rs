@@ -14,6 +14,8 @@ pub(crate) struct Row {
     pub(crate) promise: Promise,
     /// How far the metric may fall below float, as a share; `None`: it is reported only.
     pub(crate) may_fall: Option<f64>,
+    /// The file is quantized already: nothing is calibrated, and it is compared with the same file in float.
+    pub(crate) quantized: bool,
 }
 
 /// Where a model comes from.
@@ -51,7 +53,25 @@ const fn share(target: f64, bar: f64) -> Promise {
     Promise::Share { target, bar }
 }
 
-pub(crate) const ROWS: [Row; 8] = [
+/// A file that is quantized already.
+const fn quantized(
+    name: &'static str,
+    path: &'static str,
+    pictures: Pictures,
+    recipe: &'static str,
+) -> Row {
+    Row {
+        name,
+        model: Model::Data(path),
+        pictures,
+        recipe,
+        promise: share(0.99, 0.99),
+        may_fall: None,
+        quantized: true,
+    }
+}
+
+pub(crate) static ROWS: [Row; 11] = [
     Row {
         name: "ic_resnet8_f32",
         model: Model::Data("mlperf_tiny/ic_resnet8_f32.onnx"),
@@ -59,6 +79,7 @@ pub(crate) const ROWS: [Row; 8] = [
         recipe: "ic_resnet8.toml",
         promise: share(0.975, 0.966),
         may_fall: Some(0.005),
+        quantized: false,
     },
     Row {
         name: "mobilenet_v1_0.25_128_f32",
@@ -67,6 +88,7 @@ pub(crate) const ROWS: [Row; 8] = [
         recipe: "mobilenet_v1.toml",
         promise: share(0.92, 0.89),
         may_fall: Some(0.015),
+        quantized: false,
     },
     Row {
         name: "vww_96_f32",
@@ -75,6 +97,7 @@ pub(crate) const ROWS: [Row; 8] = [
         recipe: "vww_96.toml",
         promise: Promise::Differ { most: 3 },
         may_fall: None,
+        quantized: false,
     },
     Row {
         name: "fastestdet_coco_352",
@@ -83,6 +106,7 @@ pub(crate) const ROWS: [Row; 8] = [
         recipe: "fastestdet.toml",
         promise: share(0.9, 0.9),
         may_fall: None,
+        quantized: false,
     },
     Row {
         name: "ultraface_slim_320",
@@ -91,6 +115,7 @@ pub(crate) const ROWS: [Row; 8] = [
         recipe: "ultraface_slim.toml",
         promise: Promise::Boxes { most: 1 },
         may_fall: None,
+        quantized: false,
     },
     Row {
         name: "deeplabv3_mnv2_dm05_f32",
@@ -99,6 +124,7 @@ pub(crate) const ROWS: [Row; 8] = [
         recipe: "deeplabv3_mnv2.toml",
         promise: share(0.97, 0.97),
         may_fall: Some(0.01),
+        quantized: false,
     },
     Row {
         name: "efficientnet_lite0",
@@ -107,6 +133,7 @@ pub(crate) const ROWS: [Row; 8] = [
         recipe: "efficientnet_lite0.toml",
         promise: share(0.95, 0.93),
         may_fall: Some(0.01),
+        quantized: false,
     },
     Row {
         name: "ppocr_v4_rec",
@@ -115,5 +142,24 @@ pub(crate) const ROWS: [Row; 8] = [
         recipe: "ppocr_v4_rec.toml",
         promise: Promise::Differ { most: 1 },
         may_fall: None,
+        quantized: false,
     },
+    quantized(
+        "ic_resnet8_int8",
+        "mlperf_tiny/ic_resnet8_int8.tflite",
+        Pictures::Data("cifar10_jpeg", ""),
+        "ic_resnet8_int8.toml",
+    ),
+    quantized(
+        "mobilenet_v1_0.25_128_quant",
+        "classify/mobilenet_v1_0.25_128_quant.tflite",
+        Pictures::Data("imagenet500", ""),
+        "mobilenet_v1.toml",
+    ),
+    quantized(
+        "vww_96_int8",
+        "mlperf_tiny/vww_96_int8.tflite",
+        Pictures::Data("coco128_train", "images"),
+        "vww_96_int8.toml",
+    ),
 ];

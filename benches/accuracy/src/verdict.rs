@@ -70,8 +70,7 @@ mod tests {
     use crate::rows::ROWS;
 
     fn row(name: &str) -> &'static Row {
-        static ROWS_HERE: [Row; ROWS.len()] = ROWS;
-        ROWS_HERE.iter().find(|row| row.name == name).unwrap()
+        ROWS.iter().find(|row| row.name == name).unwrap()
     }
 
     fn agreeing(agreement: f64, difference: f64) -> Measured {
