@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let operators = env::var("OCELLUS_OPERATORS")
         .map_err(|_| "OCELLUS_OPERATORS must list operators, or say `all`")?;
     println!("cargo:rerun-if-changed={}", file.display());
+    println!("cargo:rerun-if-env-changed=OCELLUS_SIGNER");
     let board = Board::load(&file)?;
     if !board.is_bare_metal() {
         return Err(format!(
@@ -34,6 +35,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(&script, link_script(&board)?)?;
     fs::write(out.join("slots.rs"), slots(&board)?)?;
     fs::write(out.join("operators.rs"), operator_table(&operators)?)?;
+    if env::var_os("CARGO_FEATURE_SIGNED").is_some() {
+        let key = env::var("OCELLUS_SIGNER")
+            .map_err(|_| "OCELLUS_SIGNER must hold the signer's public key")?;
+        fs::write(out.join("signer.rs"), signer(&key)?)?;
+    }
     println!("cargo:rustc-link-arg=-T{}", script.display());
     if env::var("TARGET")?.starts_with("thumbv8m.main") {
         println!("cargo:rustc-cfg=ocellus_stack_limit");
@@ -126,6 +132,18 @@ fn slots(board: &Board) -> Result<String, Box<dyn Error>> {
         writeln!(text, "];")?;
     }
     Ok(text)
+}
+
+/// `signer.rs`: the bytes of a public key in hexadecimal.
+fn signer(key: &str) -> Result<String, Box<dyn Error>> {
+    let byte = |at: usize| {
+        key.get(at..at + 2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+    };
+    let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(byte).collect();
+    let bytes = bytes.filter(|_| key.len() == 64);
+    let bytes = bytes.ok_or("OCELLUS_SIGNER: 64 hexadecimal digits are needed")?;
+    Ok(format!("{bytes:?}"))
 }
 
 /// `operators.rs`: the table that keeps an image free of kernels that no model of its set needs.

@@ -110,6 +110,42 @@ pub fn build_image(
     variant: Variant,
     progress: &dyn Progress,
 ) -> Result<Option<Image>, BoardError> {
+    build(host, board, operators, variant, None, progress)
+}
+
+/// Builds the firmware for a board without operating system that loads models only of this signer, an Ed25519 public key; `None` for others,
+/// whose processes run what their owner gives them.
+///
+/// # Errors
+/// Those of [`build_image`].
+pub fn build_signed_image(
+    host: &Host,
+    board: &Board,
+    operators: &OperatorSet,
+    signer: &[u8; 32],
+    progress: &dyn Progress,
+) -> Result<Option<Image>, BoardError> {
+    if !board.is_bare_metal() {
+        return Ok(None);
+    }
+    build(
+        host,
+        board,
+        operators,
+        Variant::Plain,
+        Some(signer),
+        progress,
+    )
+}
+
+fn build(
+    host: &Host,
+    board: &Board,
+    operators: &OperatorSet,
+    variant: Variant,
+    signer: Option<&[u8; 32]>,
+    progress: &dyn Progress,
+) -> Result<Option<Image>, BoardError> {
     let Some(triple) = &board.triple else {
         return Ok(None);
     };
@@ -131,20 +167,19 @@ pub fn build_image(
         variant.name(),
         board.name
     ));
-    let built = compile(host, board, &toolchain, &folder, operators, variant);
+    let signer = signer.map(hex);
+    let features = Features {
+        variant,
+        signer: signer.as_deref(),
+    };
+    let built = compile(host, board, &toolchain, &folder, operators, features);
     progress.end(built.is_ok());
     let built = built?;
 
     let name = if board.is_bare_metal() {
-        let digest = Sha256::digest(operators.list());
-        format!(
-            "{}-{:02x}{:02x}{:02x}{:02x}.elf",
-            variant.name(),
-            digest[0],
-            digest[1],
-            digest[2],
-            digest[3]
-        )
+        let what = operators.list() + signer.as_deref().unwrap_or_default();
+        let digest = hex(&Sha256::digest(what)[..4]);
+        format!("{}-{digest}.elf", variant.name())
     } else {
         // A process holds every operator.
         format!("{}.elf", variant.name())
@@ -154,6 +189,22 @@ pub fn build_image(
     measure(elf).map(Some)
 }
 
+fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// What is compiled in beside the operators.
+#[derive(Clone, Copy)]
+struct Features<'a> {
+    variant: Variant,
+    /// The only signer whose models are loaded, in hexadecimal.
+    signer: Option<&'a str>,
+}
+
 /// Runs cargo; the path of its output.
 fn compile(
     host: &Host,
@@ -161,7 +212,7 @@ fn compile(
     toolchain: &DeviceToolchain,
     folder: &Path,
     operators: &OperatorSet,
-    variant: Variant,
+    features: Features<'_>,
 ) -> Result<PathBuf, BoardError> {
     let mut flags = Vec::new();
     if let Some(cpu) = &board.target_cpu
@@ -191,8 +242,12 @@ fn compile(
         command.args(["--package", package, "--bin", package]);
     }
     command.arg("--release").arg("--target-dir").arg(folder);
-    if let Some(feature) = variant.feature() {
+    if let Some(feature) = features.variant.feature() {
         command.args(["--features", feature]);
+    }
+    if let Some(signer) = features.signer {
+        command.args(["--features", "signed"]);
+        command.env("OCELLUS_SIGNER", signer);
     }
     let program = PathBuf::from(command.get_program());
     let output = command

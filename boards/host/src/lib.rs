@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! use ocellus_board_file::Board;
-//! use ocellus_board_host::{Answer, Job, OperatorSet, Step, Variant, build_image, run};
+//! use ocellus_board_host::{Answer, Job, OperatorSet, Step, Variant, build_image, build_signed_image, run};
 //! use ocellus_setup::{Host, Terminal};
 //!
 //! let (host, board) = (Host::here()?, Board::find("qemu-m55")?);
@@ -28,7 +28,7 @@ mod run;
 
 pub use answer::{Answer, CaseRow, Event};
 pub use error::BoardError;
-pub use image::{Image, OperatorSet, Variant, build_image};
+pub use image::{Image, OperatorSet, Variant, build_image, build_signed_image};
 pub use job::{Frame, Job, Step};
 pub use place::{ModelPlace, model_place};
 pub use run::run;

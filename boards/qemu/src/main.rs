@@ -34,7 +34,15 @@ extern "C" fn main() -> ! {
         semihosting::exit(exit_code::NO_LINK);
     };
     let operators = include!(concat!(env!("OUT_DIR"), "/operators.rs"));
-    let code = match ocellus_app::serve(&mut board, &operators) {
+    #[cfg(not(feature = "signed"))]
+    let served = ocellus_app::serve(&mut board, &operators);
+    #[cfg(feature = "signed")]
+    let served = ocellus_app::serve_signed(
+        &mut board,
+        &operators,
+        &include!(concat!(env!("OUT_DIR"), "/signer.rs")),
+    );
+    let code = match served {
         Ok(()) => exit_code::SERVED,
         Err(_) => exit_code::LINK,
     };

@@ -38,6 +38,12 @@ pub(crate) enum Command {
     Build(BuildArgs),
     /// Builds the image and starts it on the board; emulated boards run in QEMU.
     Flash(FlashArgs),
+    /// Makes a pair of keys for signing models.
+    Keygen(KeygenArgs),
+    /// Signs a model file.
+    Sign(SignArgs),
+    /// Proves that a model file is whole, and who signed it.
+    Verify(VerifyArgs),
     /// Shows the main job: CenterFace from ONNX to faces found on an emulated Cortex-M55.
     Demo(DemoArgs),
 }
@@ -157,6 +163,9 @@ pub(crate) struct BenchArgs {
     /// The board, or a path to its file.
     #[arg(long, value_name = "NAME_OR_FILE", default_value = "host")]
     pub(crate) board: String,
+    /// Measures an image that loads models only that this public key has signed.
+    #[arg(long, value_name = "NAME.pub.pem")]
+    pub(crate) require_signature: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +213,9 @@ pub(crate) struct BuildArgs {
     /// `model`: the operators of this model; `all`: every operator, for devices whose model will be updated alone.
     #[arg(long, value_name = "WHICH", default_value = "model", value_parser = ["model", "all"])]
     pub(crate) operators: String,
+    /// The image loads models only that this public key has signed.
+    #[arg(long, value_name = "NAME.pub.pem")]
+    pub(crate) require_signature: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -213,6 +225,34 @@ pub(crate) struct FlashArgs {
     /// A picture in front of the board's virtual camera.
     #[arg(long, value_name = "PICTURE")]
     pub(crate) camera: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArgs {
+    /// Where the keys go: NAME.pem is secret, NAME.pub.pem is for everyone.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignArgs {
+    /// The model file, .oce.
+    pub(crate) model: PathBuf,
+    /// The signer's private key.
+    #[arg(long, value_name = "NAME.pem")]
+    pub(crate) key: PathBuf,
+    /// Where the signed file goes; without it, into its place.
+    #[arg(short, long, value_name = "OUT.oce")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The model file, .oce.
+    pub(crate) model: PathBuf,
+    /// The public key whose signature it must carry.
+    #[arg(long, value_name = "NAME.pub.pem")]
+    pub(crate) key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use ocellus_board_api::PixelFormat;
 use ocellus_board_file::{Board, Role};
 use ocellus_board_host::{
-    Answer, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image,
+    Answer, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image, build_signed_image,
 };
 use ocellus_compile::budget::{Region, fit as fit_regions};
 use ocellus_compile::interpret::{Outcome, Tapped};
@@ -122,15 +122,38 @@ pub(crate) fn prepare(
     all_operators: bool,
     variant: Variant,
 ) -> Result<Ready> {
+    let (host, operators) = needs(&board, file, all_operators)?;
+    let image = build_image(&host, &board, &operators, variant, &Terminal::new())?;
+    Ok(Ready { host, board, image })
+}
+
+/// As [`prepare`], for models of one signer.
+pub(crate) fn prepare_signed(
+    board: Board,
+    file: &ModelFile,
+    all_operators: bool,
+    signer: &[u8; 32],
+) -> Result<Ready> {
+    let (host, operators) = needs(&board, file, all_operators)?;
+    let image = build_signed_image(&host, &board, &operators, signer, &Terminal::new())?;
+    if image.is_none() {
+        bail!(
+            "board `{}` has an operating system, and its firmware runs the file that its owner names; --require-signature is for boards without one",
+            board.name
+        );
+    }
+    Ok(Ready { host, board, image })
+}
+
+fn needs(board: &Board, file: &ModelFile, all_operators: bool) -> Result<(Host, OperatorSet)> {
     let host = Host::here()?;
-    ensure(&Need::for_board(&board), &host, &Terminal::new())?;
+    ensure(&Need::for_board(board), &host, &Terminal::new())?;
     let operators = if all_operators {
         OperatorSet::All
     } else {
         OperatorSet::of(&file.view()?)
     };
-    let image = build_image(&host, &board, &operators, variant, &Terminal::new())?;
-    Ok(Ready { host, board, image })
+    Ok((host, operators))
 }
 
 /// Has a conversation, with a bar for the operators of each inference.

@@ -7,6 +7,7 @@ mod board;
 mod commands;
 mod errors;
 mod input;
+mod keys;
 mod layers;
 mod layout;
 mod output;
@@ -63,6 +64,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Report(args) => commands::report::run(args, json),
         Command::Build(args) => commands::build::run(args, json),
         Command::Flash(args) => commands::flash::run(args, json),
+        Command::Keygen(args) => commands::sign::keygen(args, json),
+        Command::Sign(args) => commands::sign::sign(args, json),
+        Command::Verify(args) => commands::sign::verify(args, json),
         Command::Demo(args) => commands::demo::run(args, json),
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Desk<'b, K: 'static, L> {
     pub(crate) ops: OpTable<K>,
     pub(crate) models: ModelSlots<'b>,
     pub(crate) memory_use: fn() -> MemoryUse,
+    /// Whose models are loaded; everyone's, where it is `None`.
+    #[cfg(feature = "signed")]
+    pub(crate) signer: Option<&'static [u8; 32]>,
 }
 
 impl<'b, K: Kernels, L: Link> Desk<'b, K, L> {

@@ -10,6 +10,8 @@ mod conformance;
 mod idle;
 mod loaded;
 pub mod markers;
+#[cfg(feature = "signed")]
+mod signed;
 mod task;
 mod watch;
 mod wire;
@@ -25,6 +27,32 @@ use wire::Wire;
 /// # Errors
 /// [`LinkError`]: the link failed; the conversation is over
 pub fn serve<B: Board>(board: &mut B, ops: &OpTable<B::Kernels>) -> Result<(), LinkError> {
+    serve_any(
+        board,
+        ops,
+        #[cfg(feature = "signed")]
+        None,
+    )
+}
+
+/// As [`serve`], but loads models only that carry a signature by `signer`, an Ed25519 public key.
+///
+/// # Errors
+/// [`LinkError`]: the link failed; the conversation is over
+#[cfg(feature = "signed")]
+pub fn serve_signed<B: Board>(
+    board: &mut B,
+    ops: &OpTable<B::Kernels>,
+    signer: &'static [u8; 32],
+) -> Result<(), LinkError> {
+    serve_any(board, ops, Some(signer))
+}
+
+fn serve_any<B: Board>(
+    board: &mut B,
+    ops: &OpTable<B::Kernels>,
+    #[cfg(feature = "signed")] signer: Option<&'static [u8; 32]>,
+) -> Result<(), LinkError> {
     let kernels = board.kernels();
     let parts = board.parts();
     let mut desk = Desk {
@@ -34,6 +62,8 @@ pub fn serve<B: Board>(board: &mut B, ops: &OpTable<B::Kernels>) -> Result<(), L
         ops: *ops,
         models: parts.models,
         memory_use: parts.memory_use,
+        #[cfg(feature = "signed")]
+        signer,
     };
     let (mut arenas, mut frames) = (parts.arenas, parts.frames);
     let mut next = desk.serve_without_model(&mut arenas)?;

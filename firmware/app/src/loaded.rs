@@ -55,6 +55,10 @@ fn load<'m, 'a, K: Kernels, L: Link>(
     desk: &Desk<'m, K, L>,
     arenas: &'a mut MemorySlots<'_>,
 ) -> Result<(Engine<'m, 'a, K>, &'a str), DeviceError> {
+    #[cfg(feature = "signed")]
+    if let Some(signer) = desk.signer {
+        crate::signed::check(desk.model(), signer)?;
+    }
     let model = Model::load(desk.model(), &desk.ops).map_err(DeviceError::Load)?;
     let needed = model.arena_bytes();
     let mut largest = 0;

@@ -305,6 +305,12 @@ pub enum DeviceError {
     Run(RunError),
     /// The camera's frame does not fit the model's input; the input is no picture, or the frame is larger than 16,384 pixels.
     FrameDoesNotFit,
+    /// This firmware runs signed models only, and the model has no signature; sign it.
+    NotSigned,
+    /// The model's signature is of another key than the firmware's; sign it with the right one.
+    SignedByAnother,
+    /// The model's signature does not belong to its bytes: it was changed after signing.
+    Signature,
 }
 
 /// Why a camera delivered no frame.

@@ -59,7 +59,7 @@ impl Tag {
     pub const INFO: Tag = Tag(*b"INFO");
     /// What the model is for: preparation of the picture, decoding of the outputs.
     pub const TASK: Tag = Tag(*b"TASK");
-    /// A signature. Reserved.
+    /// A signature.
     pub const SIGNATURE: Tag = Tag(*b"SIGN");
 }
 
@@ -149,6 +149,29 @@ pub(crate) fn sections(file: &[u8]) -> Result<Sections<'_>, FormatError> {
         }
     }
     Ok(found)
+}
+
+/// A section as the table names it.
+pub(crate) struct Entry<'m> {
+    pub(crate) tag: Tag,
+    pub(crate) flags: u32,
+    pub(crate) bytes: &'m [u8],
+}
+
+/// The sections of a file whose table [`sections`] has proved, in the table's order.
+pub(crate) fn entries(file: &[u8]) -> impl Iterator<Item = Entry<'_>> {
+    let count = u16_at(file, HEADER_SECTION_COUNT).unwrap_or(0);
+    let table = file.get(HEADER_BYTES..HEADER_BYTES + usize::from(count) * SECTION_ENTRY_BYTES);
+    let entries = table.unwrap_or_default().chunks_exact(SECTION_ENTRY_BYTES);
+    entries.filter_map(|entry| {
+        let offset = u32_at(entry, SECTION_OFFSET)? as usize;
+        let len = u32_at(entry, SECTION_LEN)? as usize;
+        Some(Entry {
+            tag: Tag(entry.get(SECTION_TAG)?.try_into().ok()?),
+            flags: u32_at(entry, SECTION_FLAGS)?,
+            bytes: file.get(offset..offset.checked_add(len)?)?,
+        })
+    })
 }
 
 pub(crate) fn u16_at(bytes: &[u8], range: Range<usize>) -> Option<u16> {

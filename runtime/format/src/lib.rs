@@ -24,6 +24,7 @@ mod isa;
 mod plan;
 mod program;
 mod quant;
+mod sign;
 mod task;
 mod tensor;
 mod view;
@@ -44,6 +45,11 @@ pub use program::{
     Program, TensorIds,
 };
 pub use quant::{QParams, Requant};
+#[cfg(feature = "write")]
+pub use sign::with_signature;
+pub use sign::{
+    SIGN_BYTES, SIGN_CONTEXT, SIGN_ED25519, SignatureRecord, signature_of, signed_message,
+};
 pub use task::{Colour, Fit, Preprocess, Task, TaskRecord};
 pub use tensor::{Class, DType, MAX_RANK, RawTensor, TENSOR_RECORD_BYTES, TensorInfo, elements};
 pub use view::ModelView;

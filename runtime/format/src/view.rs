@@ -148,7 +148,7 @@ impl<'m> ModelView<'m> {
         self.info
     }
 
-    /// The signature section as it lies in the file. Reserved.
+    /// The signature section as it lies in the file.
     pub fn signature_bytes(&self) -> Option<&'m [u8]> {
         self.signature
     }

@@ -501,7 +501,7 @@ fn encode(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// Header, table and sections, in order, with the digest.
-fn assemble(sections: &[(Tag, u32, Vec<u8>)]) -> Result<Vec<u8>, WriteError> {
+pub(crate) fn assemble(sections: &[(Tag, u32, Vec<u8>)]) -> Result<Vec<u8>, WriteError> {
     let mut table = Vec::new();
     let mut body = Vec::new();
     let base = HEADER_BYTES + sections.len() * SECTION_ENTRY_BYTES;

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use ocellus_board_file::Board;
-use ocellus_board_host::{OperatorSet, Variant};
+use ocellus_board_host::{OperatorSet, Variant, build_signed_image};
 use ocellus_cases::choice;
 use ocellus_format::Isa;
 use ocellus_format::ops::OpCode;
+use ocellus_setup::Terminal;
 use ocellus_target_tests::{Linked, Target};
 
 /// Paths that only code that can panic, format text or allocate brings in.
@@ -104,6 +105,21 @@ bare_metal! {
     cortex_m7: "qemu-m7",
     cortex_m33: "qemu-m33",
     cortex_m55: "qemu-m55",
+}
+
+#[test]
+fn only_an_image_that_requires_signatures_links_them() {
+    let target = Target::named("qemu-m4");
+    let plain = linked(&target, &OperatorSet::All, Variant::Plain);
+    assert_eq!(plain.with_any(&["ed25519"]), Vec::<&str>::new());
+    let (host, board) = (&target.host, &target.board);
+    let signed = build_signed_image(host, board, &OperatorSet::All, &[9; 32], &Terminal::new());
+    let signed = signed.expect("it builds").expect("an image");
+    let signed = Linked::read(&signed.elf);
+    assert!(!signed.with_any(&["ed25519"]).is_empty());
+    // The bounds checks of its tables can panic; nothing formats or allocates.
+    let texts = ["core::fmt::", "unwrap_failed", "alloc::"];
+    assert_eq!(signed.with_any(&texts), Vec::<&str>::new());
 }
 
 #[test]

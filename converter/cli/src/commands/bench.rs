@@ -16,6 +16,7 @@ use crate::args::BenchArgs;
 use crate::board::{self, Ready, converse, isa_in};
 use crate::commands::convert::isa_named;
 use crate::commands::flash::memory;
+use crate::keys;
 use crate::layers::{Layer, layers, simd_share};
 use crate::output::{grouped, print_json, table};
 use crate::source::ModelFile;
@@ -53,7 +54,8 @@ pub(crate) struct Cost {
 
 pub(crate) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
-    let bench = measure(board::find(&args.board)?, &file)?;
+    let signer = args.require_signature.as_deref().map(keys::public);
+    let bench = measure(board::find(&args.board)?, &file, signer.transpose()?)?;
     if json {
         print_json(bench.to_json(&args.model.display().to_string()))
     } else {
@@ -63,11 +65,19 @@ pub(crate) fn run(args: &BenchArgs, json: bool) -> Result<()> {
 }
 
 /// One inference on a board that can be started: an emulated one, or this machine.
-pub(crate) fn measure(board: ocellus_board_file::Board, file: &ModelFile) -> Result<Bench> {
+pub(crate) fn measure(
+    board: ocellus_board_file::Board,
+    file: &ModelFile,
+    signer: Option<[u8; 32]>,
+) -> Result<Bench> {
     board::check_startable(&board)?;
     if board.emulator.is_some() {
-        on_emulator(board, file)
+        on_emulator(board, file, signer)
     } else {
+        if let Some(signer) = &signer {
+            // Says that this is for boards without operating system.
+            board::prepare_signed(board.clone(), file, false, signer)?;
+        }
         on_this_machine(&board.name, file)
     }
 }
@@ -164,9 +174,16 @@ fn pattern(len: usize) -> Vec<i8> {
         .collect()
 }
 
-fn on_emulator(board: ocellus_board_file::Board, file: &ModelFile) -> Result<Bench> {
+fn on_emulator(
+    board: ocellus_board_file::Board,
+    file: &ModelFile,
+    signer: Option<[u8; 32]>,
+) -> Result<Bench> {
     board::check_sizes(&board, file)?;
-    let plain = board::prepare(board.clone(), file, false, Variant::Plain)?;
+    let plain = match &signer {
+        Some(signer) => board::prepare_signed(board.clone(), file, false, signer)?,
+        None => board::prepare(board.clone(), file, false, Variant::Plain)?,
+    };
     let (answers, totals) = counted(&plain, file)?;
     let profile = board::prepare(board, file, false, Variant::Profile)?;
     let (_, per_layer) = counted(&profile, file)?;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::args::BuildArgs;
 use crate::board::{self, Ready};
+use crate::keys;
 use crate::output::{grouped, print_json};
 use crate::source::ModelFile;
 
@@ -47,5 +48,9 @@ pub(crate) fn run(args: &BuildArgs, json: bool) -> Result<()> {
 pub(crate) fn build(args: &BuildArgs, file: &ModelFile) -> Result<Ready> {
     let board = board::find(&args.board)?;
     board::check_sizes(&board, file).with_context(|| args.model.display().to_string())?;
-    board::prepare(board, file, args.operators == "all", Variant::Plain)
+    let all = args.operators == "all";
+    match &args.require_signature {
+        Some(key) => board::prepare_signed(board, file, all, &keys::public(key)?),
+        None => board::prepare(board, file, all, Variant::Plain),
+    }
 }

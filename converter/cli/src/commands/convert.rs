@@ -164,7 +164,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Says before the work, not after it, that its result has no place.
-fn check_output(path: &Path) -> Result<()> {
+pub(crate) fn check_output(path: &Path) -> Result<()> {
     if path.extension().is_none_or(|extension| extension != "oce") {
         bail!("{}: the model file's name must end in .oce", path.display());
     }

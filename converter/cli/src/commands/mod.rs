@@ -11,3 +11,4 @@ pub(crate) mod flash;
 pub(crate) mod inspect;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod sign;

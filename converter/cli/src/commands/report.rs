@@ -24,6 +24,7 @@ use crate::commands::inspect::isa_of_board;
 use crate::commands::run::run_here;
 use crate::errors::{self, Errors};
 use crate::input::Given;
+use crate::keys::{self, Signed};
 use crate::layers::{layers, simd_share};
 use crate::output::print_json;
 use crate::sizes;
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &ReportArgs, json: bool) -> Result<()> {
     let bench = match &board {
         // A file for real hardware: its sizes are known, its costs are not.
         Some(board) if board::check_startable(board).is_err() => None,
-        Some(board) => Some(bench(board.clone(), &file)?),
+        Some(board) => Some(bench(board.clone(), &file, None)?),
         None => None,
     };
     let against = match &args.against {
@@ -208,7 +209,11 @@ fn provenance(file: &ModelFile, isa: Isa) -> Provenance {
         options: info.options.clone(),
         calibration_method: info.calibration.method.clone(),
         calibration_data: calibration_data(&info.calibration.data),
-        signature: "none".to_owned(),
+        signature: match keys::verify(&file.bytes) {
+            Ok(Signed::No) => "none".to_owned(),
+            Ok(Signed::By(key)) => format!("by {}", hex::encode(key)),
+            Err(error) => error.to_string(),
+        },
     }
 }
 

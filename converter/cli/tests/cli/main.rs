@@ -11,5 +11,6 @@ mod json;
 mod onnx;
 mod planted;
 mod report;
+mod signatures;
 mod tasks;
 mod workspace;
