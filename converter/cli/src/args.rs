@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Converts a float model to an int8 model file.
     Convert(ConvertArgs),
-    /// Runs a model: an .oce file to the bit as on a device, or an .onnx file in float.
+    /// Runs a model: an .oce file to the bit as on a device, or an .onnx or .tflite file in float.
     Run(RunArgs),
     /// Compares float and int8 layer by layer, worst first.
     Compare(CompareArgs),
@@ -68,7 +68,7 @@ pub(crate) struct SourceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConvertArgs {
-    /// The float model, .onnx.
+    /// The float model, .onnx or .tflite.
     pub(crate) model: PathBuf,
     /// Where the model file goes.
     #[arg(short, long, value_name = "OUT.oce")]
@@ -101,7 +101,7 @@ pub(crate) struct ConvertArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// An .oce or .onnx file.
+    /// An .oce, .onnx or .tflite file.
     pub(crate) model: PathBuf,
     /// A picture, a .npy file (the only input) or NAME=file.npy.
     #[arg(required = true)]
@@ -124,7 +124,7 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// The float model, .onnx.
+    /// The float model, .onnx or .tflite.
     pub(crate) float: PathBuf,
     /// The model file made of it, .oce.
     pub(crate) int8: PathBuf,
@@ -137,7 +137,7 @@ pub(crate) struct CompareArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
-    /// An .oce or .onnx file.
+    /// An .oce, .onnx or .tflite file.
     pub(crate) model: PathBuf,
     /// Labelled pictures. Classes: one folder a class, or names by class index (0007_name.jpg). Boxes: images and boxes; masks: images and semantic;
     /// text: transcriptions.txt.
@@ -170,7 +170,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// An .oce or .onnx file.
+    /// An .oce, .onnx or .tflite file.
     pub(crate) model: PathBuf,
     /// Shows the kernels and the memory of a board.
     #[arg(long, value_name = "NAME_OR_FILE")]

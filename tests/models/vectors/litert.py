@@ -6,8 +6,8 @@
     target/peers/bin/python tests/models/vectors/litert.py operators
         writes litert_operators.npz beside this file: a model for each operator, its inputs and what LiteRT makes of them. The gate reads it.
     target/peers/bin/python tests/models/vectors/litert.py models OUT MODEL.tflite... [--inputs IN.npy] [--samples N]
-        writes OUT/NAME.npz for each model: inputs and outputs of N samples (from IN.npy, samples along the first axis, or from a seed), and
-        every tensor of the first sample.
+        writes OUT/NAME.npz for each model: itself, inputs and outputs of N samples (from IN.npy, samples along the first axis, or from a
+        seed), and every tensor of the first sample. The test `whole_models` reads the folder that OCELLUS_LITERT names.
 
 SEED fixes every number. The interpreter runs the built-in kernels without delegates and without XNNPACK, which rounds in other places.
 """
@@ -46,7 +46,7 @@ class Tensor:
         self.name, self.values, self.integers, self.axis = name, values, integers, axis
         # `of`: (input, weights) of a bias. `fixed`: the scale that the operator asks for. `same`: the tensor whose scale it shares.
         self.of, self.fixed, self.same = of, fixed, same
-        self.scales = self.zeros = None
+        self.scales, self.zeros, self.symmetric = None, None, False
         # Integers that are computed, such as a shape.
         self.dtype = None if integers is None else integers.dtype.type
 
@@ -76,7 +76,9 @@ class Model:
         return self._tensor(values=np.asarray(values, np.float32))
 
     def weights(self, *shape, axis=0):
-        return self.const(*shape, axis=axis)
+        made = self.const(*shape, axis=axis)
+        made.symmetric = True
+        return made
 
     def bias(self, x, w, count):
         return self._tensor(values=self.rng.uniform(-1, 1, count).astype(np.float32), of=(x, w))
@@ -169,6 +171,8 @@ class Model:
             others = tuple(a for a in range(tensor.values.ndim) if a != tensor.axis)
             tensor.scales = np.maximum(np.abs(tensor.values).max(others), 1e-3) / 127
             tensor.zeros = [0] * len(tensor.scales)
+        elif tensor.symmetric and kind == "int8":
+            tensor.scales, tensor.zeros = [max(float(np.abs(tensor.values).max()), 1e-3) / 127], [0]
         else:
             values = tensor.values if tensor.values is not None else tensor.range
             bottom, top = min(0.0, float(np.min(values))), max(0.0, float(np.max(values)))
@@ -725,9 +729,10 @@ def models(args):
                         values = peer.get_tensor(detail["index"])
                     except ValueError:
                         continue
-                    if values.dtype in (np.float32, np.int8, np.uint8) and values.size:
-                        arrays[f"t/{detail['index']}"] = [values]
+                    if values.dtype in (np.float32, np.int8, np.uint8) and values.size and detail["name"]:
+                        arrays[f"t/{detail['name']}"] = [values.copy()]
         arrays = {key: np.stack(value) if not key.startswith("t/") else value[0] for key, value in arrays.items()}
+        arrays["model"] = np.frombuffer(path.read_bytes(), np.uint8)
         arrays = {key: v.astype(np.float32) if v.dtype in (np.int64, np.int32) else v for key, v in arrays.items()}
         np.savez(out / f"{path.stem}.npz", **arrays)
         print(out / f"{path.stem}.npz")

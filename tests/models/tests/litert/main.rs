@@ -3,3 +3,4 @@
 mod damage;
 mod operators;
 mod vectors;
+mod whole_models;
