@@ -315,6 +315,8 @@ fn output(
         TensorType::FLOAT32 => BorderType::F32,
         TensorType::UINT8 => BorderType::U8,
         TensorType::INT8 => BorderType::S8,
+        TensorType::INT32 if live.ty == ElementType::S32 => BorderType::S32,
+        TensorType::INT64 if live.ty == ElementType::S64 => BorderType::S64,
         other => {
             return Err(Refusal::unsupported(format!(
                 "its type {} is not supported; use FLOAT32, INT8 or UINT8",

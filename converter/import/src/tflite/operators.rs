@@ -37,6 +37,8 @@ static TABLE: &[Row] = &[
     row(BuiltinOperator::ABS, pointwise::abs, ""),
     row(BuiltinOperator::ADD, pointwise::add, "broadcast"),
     row(BuiltinOperator::ADD_N, pointwise::add_n, ""),
+    row(BuiltinOperator::ARG_MAX, pool::arg_max, "constant axis"),
+    row(BuiltinOperator::ARG_MIN, pool::arg_min, "constant axis"),
     row(BuiltinOperator::AVERAGE_POOL_2D, pool::average_pool, ""),
     row(BuiltinOperator::BATCH_MATMUL, linear::batch_matmul, "one operand a constant matrix"),
     row(BuiltinOperator::BATCH_TO_SPACE_ND, convolution::rearrangement, "behind a convolution that SPACE_TO_BATCH_ND precedes: a dilation"),
