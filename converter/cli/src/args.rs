@@ -79,8 +79,12 @@ pub(crate) struct ConvertArgs {
     /// Calibrates on every Nth file of the sorted list only.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) every: u64,
-    /// How ranges are chosen: min-max, percentile:P or least-error.
+    /// How to quantize: min-max, percentile:P, mse or entropy; `auto` tries several ways and takes the best, `auto:3` the first three, `auto:60s` those that begin
+    /// within a minute.
     #[arg(long, value_name = "METHOD")]
+    pub(crate) quantize: Option<String>,
+    /// The older word for --quantize.
+    #[arg(long, value_name = "METHOD", conflicts_with = "quantize")]
     pub(crate) method: Option<String>,
     /// Lays the weights out for an instruction set; without it and --board the file runs equally everywhere.
     #[arg(long, conflicts_with = "board")]

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use ocellus_compile::Passes;
+use ocellus_compile::equalize::Factors;
 use ocellus_compile::interpret::{Tapped, Taps};
 use ocellus_evaluate::{LayerError, OwnError, Share, worst_first};
 use ocellus_format::{DType, QParams, elements};
@@ -64,11 +66,12 @@ pub(crate) fn measure(
     let disabled: Vec<String> = info
         .options
         .iter()
-        .filter(|(key, _)| key == "no-pass")
+        .filter(|(key, name)| key == "no-pass" && !Passes::NAMES.contains(&name.as_str()))
         .map(|(_, name)| name.clone())
         .collect();
     let model = FloatModel::open(float, &source, &disabled)?;
-    let graph = model.graph();
+    // The tensors of the file have the factors that its conversion gave to their channels.
+    let graph = &Factors::from_options(model.graph(), &info.options).apply(model.graph());
     let [input] = &graph.inputs[..] else {
         bail!(
             "{}: comparing needs a model with one input",

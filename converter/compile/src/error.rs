@@ -46,6 +46,14 @@ pub enum CompileError {
     /// Calibration was given nothing.
     #[error("calibration needs at least one sample; give a folder of pictures or an array file")]
     NoSamples,
+    /// Too few samples to hold some back.
+    #[error(
+        "trying several ways to quantize needs at least three calibration samples, and {given} were given; give more, or name a method"
+    )]
+    TooFewSamples {
+        /// Samples that were given.
+        given: usize,
+    },
     /// A calibration sample does not fit the model's inputs.
     #[error("calibration sample {sample}: {source}; check the shape of the calibration data")]
     Sample {

@@ -5,6 +5,7 @@
 //! | stage | function | result |
 //! | --- | --- | --- |
 //! | calibrate | [`Calibration::collect`](calibrate::Calibration::collect) | ranges of every tensor |
+//! | equalize | [`equalize::Factors`] | the same graph with channels of similar ranges |
 //! | quantize | [`quantize::quantize`] | scale and zero point of every tensor |
 //! | reconstruct | [`reconstruct::reconstruct`] | integers of weights, and biases |
 //! | lower | [`lower::lower`] | operators of the device, constants |
@@ -14,9 +15,11 @@
 //!
 //! [`interpret`] runs the result to the bit as a device does.
 
+pub mod auto;
 pub mod budget;
 pub mod calibrate;
 pub mod emit;
+pub mod equalize;
 mod error;
 pub mod interpret;
 pub mod lower;
@@ -27,6 +30,7 @@ pub mod quantize;
 pub mod reconstruct;
 pub mod report;
 pub mod schedule;
+pub mod trial;
 
 use ocellus_format::{Isa, TaskRecord};
 use ocellus_ir::Graph;
@@ -62,6 +66,8 @@ pub struct Passes {
     pub bias_correction: bool,
     /// Transposed convolutions whose taps do not meet become a 1x1 convolution and an interleave (`split-transpose-conv`).
     pub split_transpose_conv: bool,
+    /// Channels of a tensor are brought to similar ranges (`equalization`).
+    pub equalization: bool,
     /// Weights of a layer are rounded together, by what the layer computes (`reconstruction`).
     pub reconstruction: bool,
     /// Operators may write over their first input (`in-place`).
@@ -75,6 +81,7 @@ impl Default for Passes {
         Passes {
             bias_correction: true,
             split_transpose_conv: true,
+            equalization: true,
             reconstruction: true,
             in_place: true,
             operator_order: true,
@@ -84,8 +91,9 @@ impl Default for Passes {
 
 impl Passes {
     /// The names that [`without`](Self::without) knows.
-    pub const NAMES: [&'static str; 5] = [
+    pub const NAMES: [&'static str; 6] = [
         "bias-correction",
+        "equalization",
         "reconstruction",
         "split-transpose-conv",
         "in-place",
@@ -102,6 +110,10 @@ impl Passes {
             },
             "split-transpose-conv" => Passes {
                 split_transpose_conv: false,
+                ..self
+            },
+            "equalization" => Passes {
+                equalization: false,
                 ..self
             },
             "reconstruction" => Passes {
@@ -169,6 +181,21 @@ pub fn compile(
     task: Option<&TaskRecord<'_>>,
 ) -> Result<Compiled, CompileError> {
     check_constants(graph)?;
+    let factors = match options.passes.equalization {
+        true => equalize::Factors::choose(graph, calibration),
+        false => equalize::Factors::default(),
+    };
+    let mut provenance = options.provenance.clone();
+    let equal;
+    let (graph, calibration) = if factors.is_empty() {
+        (graph, calibration)
+    } else {
+        provenance.options.extend(factors.to_options(graph));
+        let changed = factors.apply(graph);
+        let again = calibration.again(&changed)?;
+        equal = (changed, again);
+        (&equal.0, &equal.1)
+    };
     let quantization = quantize::quantize(graph, calibration)?;
     let passes = options.passes;
     let choice = reconstruct::Choice {
@@ -180,7 +207,7 @@ pub fn compile(
     let mut lowered = lower::lower(graph, &quantization, &reconstruction, options.passes)?;
     pack::pack(&mut lowered.program, options.target);
     let schedule = schedule::schedule(&mut lowered.program, options.target, options.passes)?;
-    let mut notes = options.provenance.notes.clone();
+    let mut notes = provenance.notes.clone();
     if let Some(bytes) = schedule.source_order_bytes {
         notes.push(format!(
             "operators run in another order than the source's: {} bytes of arena instead of {bytes}",
@@ -191,7 +218,7 @@ pub fn compile(
     let border = emit::Border {
         graph,
         calibration,
-        provenance: &options.provenance,
+        provenance: &provenance,
         notes: &notes,
         task,
     };

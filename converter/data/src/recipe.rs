@@ -235,7 +235,7 @@ pub struct CtcRecipe {
 pub struct CalibrationRecipe {
     /// A folder of pictures or a `.npz` file, relative to the recipe.
     pub data: Option<PathBuf>,
-    /// `min-max`, `percentile` or `least-error`.
+    /// `min-max`, `percentile`, `mse` or `entropy`.
     pub method: Option<String>,
     /// Share of values inside the range, in percent, for `percentile`.
     pub percentile: Option<f64>,

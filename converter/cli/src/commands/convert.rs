@@ -1,8 +1,10 @@
 //! `ocellus convert`: a float model into a model file.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use ocellus_compile::auto::{self, Budget, Choice, SCHEMES};
 use ocellus_compile::quantize::Indices;
 use ocellus_compile::{
     Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile,
@@ -15,6 +17,7 @@ use serde_json::json;
 
 use crate::args::ConvertArgs;
 use crate::board;
+use crate::commands::compare::finite;
 use crate::input::{Border, Given, same_axes};
 use crate::layout::PictureAxes;
 use crate::output::{grouped, print_json, progress, table};
@@ -28,6 +31,8 @@ pub(crate) struct Request<'a> {
     pub(crate) calibrate: Calibrate,
     pub(crate) every: u64,
     pub(crate) method: Option<Method>,
+    /// Tries several ways to quantize.
+    pub(crate) auto: Option<Budget>,
     pub(crate) no_pass: &'a [String],
     pub(crate) checking: Checking,
 }
@@ -47,6 +52,8 @@ pub(crate) enum Calibrate {
 pub(crate) struct Converted {
     pub(crate) compiled: Compiled,
     pub(crate) notes: Vec<String>,
+    /// Where several ways to quantize were tried.
+    pub(crate) attempts: Option<Choice>,
 }
 
 pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
@@ -63,13 +70,19 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         (None, Some(path)) => calibrate_from(&path.display().to_string())?,
         (None, None) => Calibrate::Nothing,
     };
-    let method = args.method.as_deref().map(str::parse).transpose()?;
+    let (method, auto) = match (args.quantize.as_deref(), args.method.as_deref()) {
+        (Some(word), _) if word == "auto" || word.starts_with("auto:") => {
+            (None, Some(auto_budget(word)?))
+        }
+        (word, older) => (word.or(older).map(str::parse).transpose()?, None),
+    };
     let request = Request {
         source: &source,
         target,
         calibrate,
         every: args.every,
         method,
+        auto,
         no_pass: &args.no_pass,
         checking: match args.check_passes.as_str() {
             "each" => Checking::Each,
@@ -120,6 +133,7 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
             "macs": report.macs,
             "macs_on_simd_share": report.simd_share(),
             "notes": converted.notes,
+            "attempts": converted.attempts.as_ref().map(attempts_json),
             "arena_region": placement.as_ref().map(|p| p.arena_region.clone()),
             "model_region": placement.as_ref().map(|p| p.model_region.clone()),
             "regions": regions,
@@ -134,6 +148,18 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         }))?;
     }
     Ok(())
+}
+
+/// What was tried; a ratio is null where nothing differs.
+fn attempts_json(choice: &Choice) -> serde_json::Value {
+    let attempts = choice.attempts.iter().enumerate();
+    let attempts = attempts.map(|(index, attempt)| {
+        json!({
+            "way": attempt.scheme.to_string(), "snr_db": finite(attempt.score.snr_db),
+            "agreement": attempt.score.agreement, "taken": index == choice.best,
+        })
+    });
+    attempts.collect()
 }
 
 /// The boards, and where a model would lie on each.
@@ -225,6 +251,69 @@ fn calibrate_from(text: &str) -> Result<Calibrate> {
     Ok(Calibrate::Pictures(pictures))
 }
 
+/// How many ways `auto`, `auto:3` or `auto:60s` tries.
+fn auto_budget(word: &str) -> Result<Budget> {
+    let hint = "write auto, auto:3 for the first three ways, or auto:60s for those that begin within a minute";
+    let Some((_, amount)) = word.split_once(':') else {
+        return Ok(Budget::Count(SCHEMES.len()));
+    };
+    let (digits, is_time) = match amount.strip_suffix('s') {
+        Some(seconds) => (seconds, true),
+        None => (amount, false),
+    };
+    let number: u32 = digits
+        .parse()
+        .ok()
+        .filter(|&number| number > 0)
+        .with_context(|| format!("`{word}`: {hint}"))?;
+    Ok(match is_time {
+        true => Budget::Time(Duration::from_secs(number.into())),
+        false => Budget::Count(number as usize),
+    })
+}
+
+/// Tries ways to quantize, shows what they reach, and returns the best.
+fn try_ways(
+    graph: &Graph,
+    calibration: &Calibration,
+    options: &Options,
+    budget: Budget,
+) -> Result<Choice> {
+    let count = match budget {
+        Budget::Count(count) => count.min(SCHEMES.len()),
+        Budget::Time(_) => SCHEMES.len(),
+    };
+    if let Budget::Time(time) = budget {
+        eprintln!("no way to quantize is begun after {} s", time.as_secs());
+    }
+    let bar = progress(count as u64, "trying");
+    let choice = auto::choose(graph, calibration, options, budget, &mut |done| {
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    let rows: Vec<Vec<String>> = choice
+        .attempts
+        .iter()
+        .enumerate()
+        .map(|(index, attempt)| {
+            let agreement = attempt.score.agreement;
+            vec![
+                attempt.scheme.to_string(),
+                format!("{:.2}", attempt.score.snr_db),
+                agreement.map_or("-".into(), |share| format!("{:.2}", 100.0 * share)),
+                if index == choice.best { "taken" } else { "" }.into(),
+            ]
+        })
+        .collect();
+    eprint!(
+        "calibrated on {} samples, compared on {} others of the calibration data\n{}",
+        choice.fit_samples,
+        choice.held_samples,
+        table(&["way", "snr dB", "agreement %", ""], &rows)
+    );
+    Ok(choice)
+}
+
 /// Imports, optimizes, calibrates and compiles.
 pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
     let (compile_passes, graph_passes) = split_passes(request.no_pass)?;
@@ -275,11 +364,8 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
             path.display()
         );
     }
-    let calibration = calibrate(graph, &borders, &preprocess, request, method)?;
-    let mut options: Vec<(String, String)> = vec![
-        ("method".into(), method.to_string()),
-        ("every".into(), request.every.to_string()),
-    ];
+    let mut calibration = calibrate(graph, &borders, &preprocess, request, method)?;
+    let mut options: Vec<(String, String)> = vec![("every".into(), request.every.to_string())];
     for (name, shape) in &request.source.import_options(path)?.input_shapes {
         let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
         options.push(("input".into(), format!("{name}={}", shape.join("x"))));
@@ -305,16 +391,40 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
         options,
         notes,
     };
-    let options = Options {
+    let mut options = Options {
         target: request.target,
         passes: compile_passes,
         provenance,
     };
+    let mut attempts = None;
+    if let Some(budget) = request.auto {
+        let choice = try_ways(graph, &calibration, &options, budget)
+            .with_context(|| path.display().to_string())?;
+        let scheme = choice.attempts[choice.best].scheme;
+        calibration.method = scheme.ranges;
+        options.passes = scheme.passes(options.passes);
+        // The count tried, also where time has decided: with it the same file can be made again.
+        let record = &mut options.provenance.options;
+        record.push(("quantize".into(), format!("auto:{}", choice.attempts.len())));
+        if !scheme.without.is_empty() {
+            record.push(("no-pass".into(), scheme.without.into()));
+        }
+        attempts = Some(choice);
+    }
+    let method = calibration.method.to_string();
+    options
+        .provenance
+        .options
+        .insert(0, ("method".into(), method));
     let compiled = compile(graph, &calibration, &options, Some(&task))
         .with_context(|| path.display().to_string())?;
     let mut notes = compiled.report.notes.clone();
     notes.extend(model.passes.iter().filter_map(pass_summary));
-    Ok(Converted { compiled, notes })
+    Ok(Converted {
+        compiled,
+        notes,
+        attempts,
+    })
 }
 
 fn assumption(axes: PictureAxes, p: &Preprocess) -> String {

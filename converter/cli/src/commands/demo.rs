@@ -169,6 +169,7 @@ pub(super) fn convert_for(
         calibrate,
         every: 1,
         method: None,
+        auto: None,
         no_pass: &[],
         checking: Checking::default(),
     };

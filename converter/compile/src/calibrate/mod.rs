@@ -3,6 +3,7 @@
 //! Samples are run one at a time and their activations are counted and dropped, so memory does not grow with the number of samples. Inputs are
 //! kept, up to a bound: some methods run them again.
 
+mod entropy;
 mod histogram;
 mod kept;
 
@@ -24,8 +25,10 @@ pub enum Method {
     MinMax,
     /// The range without the outermost values: 99.99 leaves out 0.01 % on each side.
     Percentile(f64),
-    /// The range of the least mean squared error of 8-bit rounding and clipping together.
+    /// The range of the least mean squared error of 8-bit rounding and clipping together: `mse`.
     LeastError,
+    /// The range whose 256 steps tell most about the distribution of the values (Kullback-Leibler divergence).
+    Entropy,
 }
 
 impl Default for Method {
@@ -39,7 +42,8 @@ impl fmt::Display for Method {
         match self {
             Method::MinMax => f.write_str("min-max"),
             Method::Percentile(p) => write!(f, "percentile:{p}"),
-            Method::LeastError => f.write_str("least-error"),
+            Method::LeastError => f.write_str("mse"),
+            Method::Entropy => f.write_str("entropy"),
         }
     }
 }
@@ -47,7 +51,7 @@ impl fmt::Display for Method {
 /// A word that names no [`Method`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no calibration method; use `min-max`, `percentile:P` with P above 50 and up to 100, or `least-error`"
+    "`{0}` is no calibration method; use `min-max`, `percentile:P` with P above 50 and up to 100, `mse` or `entropy`"
 )]
 pub struct UnknownMethod(
     /// The word.
@@ -61,7 +65,9 @@ impl FromStr for Method {
         let unknown = || UnknownMethod(word.to_owned());
         match word.split_once(':') {
             None if word == "min-max" => Ok(Method::MinMax),
-            None if word == "least-error" => Ok(Method::LeastError),
+            None if word == "entropy" => Ok(Method::Entropy),
+            // The older word of the two.
+            None if word == "mse" || word == "least-error" => Ok(Method::LeastError),
             None if word == "percentile" => Ok(Method::default()),
             Some(("percentile", p)) => {
                 let p: f64 = p.parse().map_err(|_| unknown())?;
@@ -92,6 +98,8 @@ pub struct TensorStatistics {
     pub histogram: Histogram,
     /// Only whole numbers were seen.
     pub whole_numbers: bool,
+    /// Largest magnitude of each index of the innermost axis.
+    channel_peaks: Vec<f32>,
 }
 
 /// What was observed of a graph.
@@ -113,16 +121,17 @@ impl Calibration {
     pub fn new(graph: &Graph, method: Method) -> Calibration {
         let mut statistics: Vec<Option<TensorStatistics>> = vec![None; graph.tensors.len()];
         let mut is_input = vec![false; graph.tensors.len()];
-        let empty = || TensorStatistics {
+        let empty = |id: TensorId| TensorStatistics {
             histogram: Histogram::default(),
             whole_numbers: true,
+            channel_peaks: vec![0.0; graph.tensor(id).shape.last().copied().unwrap_or(1)],
         };
         for input in &graph.inputs {
-            statistics[input.tensor.0] = Some(empty());
+            statistics[input.tensor.0] = Some(empty(input.tensor));
             is_input[input.tensor.0] = true;
         }
         for node in &graph.nodes {
-            statistics[node.output.0] = Some(empty());
+            statistics[node.output.0] = Some(empty(node.output));
         }
         Calibration {
             method,
@@ -227,7 +236,53 @@ impl Calibration {
         if self.is_input[id.0] && statistics.whole_numbers {
             statistics.whole_numbers = values.iter().all(|v| v.fract() == 0.0);
         }
+        let peaks = &mut statistics.channel_peaks;
+        for row in values.chunks_exact(peaks.len().max(1)) {
+            for (peak, value) in peaks.iter_mut().zip(row) {
+                *peak = peak.max(value.abs());
+            }
+        }
         true
+    }
+
+    /// Largest magnitude of each index of a tensor's innermost axis.
+    pub fn channel_peaks(&self, id: TensorId) -> Option<&[f32]> {
+        let statistics = self.statistics(id)?;
+        Some(statistics.channel_peaks.as_slice())
+    }
+
+    /// The same samples in another graph of the same inputs: those that were kept.
+    ///
+    /// # Errors
+    /// As [`collect`](Self::collect).
+    pub fn again(&self, graph: &Graph) -> Result<Calibration, CompileError> {
+        let samples = self.kept_samples(usize::MAX).into_iter();
+        let samples = samples.map(|inputs| Sample {
+            inputs,
+            sha256: None,
+        });
+        let calibration = Calibration::collect(graph, samples, self.method, |_| {})?;
+        Ok(Calibration {
+            data: self.data.clone(),
+            ..calibration
+        })
+    }
+
+    /// The kept samples in two parts, every fourth in the second: a calibration of the first, and the second.
+    ///
+    /// # Errors
+    /// As [`collect`](Self::collect).
+    pub fn split(&self, graph: &Graph) -> Result<(Calibration, Vec<Sample>), CompileError> {
+        let (mut fit, mut held) = (Vec::new(), Vec::new());
+        for (index, inputs) in self.kept_samples(usize::MAX).into_iter().enumerate() {
+            let part = if index % 4 == 2 { &mut held } else { &mut fit };
+            part.push(Sample {
+                inputs,
+                sha256: None,
+            });
+        }
+        let fit = Calibration::collect(graph, fit, self.method, |_| {})?;
+        Ok((fit, held))
     }
 
     /// At most `count` of the samples, evenly spread: the values of each input, as they were given.
@@ -258,6 +313,7 @@ impl Calibration {
                 statistics.histogram.quantile(p / 100.0)?,
             )),
             Method::LeastError => statistics.histogram.least_error_range(),
+            Method::Entropy => statistics.histogram.entropy_range(),
         }
     }
 }
@@ -284,9 +340,11 @@ mod tests {
             Method::Percentile(99.99),
             Method::Percentile(100.0),
             Method::LeastError,
+            Method::Entropy,
         ] {
             assert_eq!(method.to_string().parse(), Ok(method));
         }
+        assert_eq!("least-error".parse(), Ok(Method::LeastError));
         for word in [
             "percentile:12",
             "percentile:abc",
