@@ -1,8 +1,13 @@
 //! The shape of an operator's output from the shapes of its inputs: the one place where shape rules are written down.
 
+#[cfg(test)]
+mod tests;
+mod window;
+
 use thiserror::Error;
 
-use crate::{Op, Step, Window};
+use crate::{Op, Step};
+use window::convolution;
 
 /// More elements than this are refused: no device in reach holds them, and sizes stay far from overflow.
 pub const MAX_ELEMENTS: usize = 1 << 31;
@@ -624,71 +629,6 @@ impl crate::UnaryOp {
     }
 }
 
-impl Window {
-    /// Steps of one, no padding.
-    pub const UNIT: Window = Window {
-        stride: [1, 1],
-        dilation: [1, 1],
-        pad_before: [0, 0],
-        pad_after: [0, 0],
-    };
-
-    /// Input elements that `kernel` taps span on an axis (0: rows, 1: columns); none where that overflows.
-    pub fn extent(&self, axis: usize, kernel: usize) -> Option<usize> {
-        kernel
-            .checked_sub(1)?
-            .checked_mul(self.dilation[axis])?
-            .checked_add(1)
-    }
-
-    /// True where nothing is padded.
-    pub fn is_unpadded(&self) -> bool {
-        self.pad_before == [0, 0] && self.pad_after == [0, 0]
-    }
-
-    fn check(&self, op: &'static str, kernel: [usize; 2]) -> Result<(), ShapeError> {
-        for (values, what) in [
-            (self.stride, "a stride"),
-            (self.dilation, "a dilation"),
-            (kernel, "a kernel size"),
-        ] {
-            if values.contains(&0) {
-                return Err(ShapeError::Zero { op, what });
-            }
-        }
-        Ok(())
-    }
-
-    fn output(
-        &self,
-        op: &'static str,
-        input: [usize; 2],
-        kernel: [usize; 2],
-    ) -> Result<[usize; 2], ShapeError> {
-        self.check(op, kernel)?;
-        let mut out = [0; 2];
-        for (i, what) in ["rows", "columns"].into_iter().enumerate() {
-            let extent = self
-                .extent(i, kernel[i])
-                .ok_or(ShapeError::TooLarge { op })?;
-            let padded = input[i]
-                .checked_add(self.pad_before[i])
-                .and_then(|p| p.checked_add(self.pad_after[i]));
-            let padded = padded.ok_or(ShapeError::TooLarge { op })?;
-            let steps = padded
-                .checked_sub(extent)
-                .ok_or(ShapeError::WindowTooLarge {
-                    op,
-                    what,
-                    window: extent,
-                    actual: padded,
-                })?;
-            out[i] = steps / self.stride[i] + 1;
-        }
-        Ok(out)
-    }
-}
-
 fn same(
     op: &'static str,
     what: &'static str,
@@ -748,164 +688,5 @@ fn bias(op: &'static str, inputs: &[&[usize]], channels: usize) -> Result<(), Sh
             actual: other.to_vec(),
         }),
         None => Ok(()),
-    }
-}
-
-/// Batch, rows and columns of the picture, output channels, and the kernel's sizes.
-fn convolution(
-    op: &'static str,
-    inputs: &[&[usize]],
-    groups: usize,
-) -> Result<[[usize; 2]; 5], ShapeError> {
-    let x = axes(op, inputs, 0, 4)?;
-    let w = axes(op, inputs, 1, 4)?;
-    if groups == 0 {
-        return Err(ShapeError::Zero {
-            op,
-            what: "the number of groups",
-        });
-    }
-    same(
-        op,
-        "input channels left over by the groups",
-        0,
-        x[3] % groups,
-    )?;
-    same(
-        op,
-        "output channels left over by the groups",
-        0,
-        w[0] % groups,
-    )?;
-    same(op, "input channels of the weights", x[3] / groups, w[3])?;
-    bias(op, inputs, w[0])?;
-    Ok([[x[0]; 2], [x[1]; 2], [x[2]; 2], [w[0]; 2], [w[1], w[2]]])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::BinaryOp;
-
-    #[test]
-    fn convolution_follows_stride_dilation_and_padding() {
-        let window = Window {
-            stride: [2, 1],
-            dilation: [1, 2],
-            pad_before: [0, 2],
-            pad_after: [1, 2],
-        };
-        let op = Op::Conv2d { window, groups: 1 };
-        assert_eq!(
-            op.output_shape(&[&[1, 8, 9, 3], &[5, 3, 3, 3], &[5]]),
-            Ok(vec![1, 4, 9, 5])
-        );
-    }
-
-    #[test]
-    fn transposed_convolution_undoes_the_size_of_a_convolution() {
-        let window = Window {
-            stride: [2, 2],
-            dilation: [1, 1],
-            pad_before: [1, 1],
-            pad_after: [1, 1],
-        };
-        let op = Op::TransposeConv2d {
-            window,
-            output_padding: [1, 0],
-            groups: 1,
-        };
-        assert_eq!(
-            op.output_shape(&[&[1, 4, 5, 3], &[6, 3, 3, 3]]),
-            Ok(vec![1, 8, 9, 6])
-        );
-    }
-
-    #[test]
-    fn errors_say_what_was_expected() {
-        let window = Window {
-            stride: [1, 1],
-            dilation: [1, 1],
-            pad_before: [0, 0],
-            pad_after: [0, 0],
-        };
-        let conv = Op::Conv2d { window, groups: 1 };
-        let short = conv.output_shape(&[&[1, 2, 9, 3], &[5, 3, 3, 3]]);
-        assert_eq!(
-            short,
-            Err(ShapeError::WindowTooLarge {
-                op: "conv_2d",
-                what: "rows",
-                window: 3,
-                actual: 2
-            })
-        );
-        let channels = conv
-            .output_shape(&[&[1, 9, 9, 4], &[5, 3, 3, 3]])
-            .unwrap_err();
-        assert_eq!(
-            channels.to_string(),
-            "`conv_2d`: input channels of the weights must be 4, but is 3"
-        );
-        assert!(matches!(
-            conv.output_shape(&[&[1, 2, 9, 3]]),
-            Err(ShapeError::InputCount { actual: 1, .. })
-        ));
-        let zero = Op::MaxPool2d {
-            kernel: [2, 2],
-            window: Window {
-                stride: [0, 1],
-                ..window
-            },
-        };
-        assert!(matches!(
-            zero.output_shape(&[&[1, 4, 4, 1]]),
-            Err(ShapeError::Zero { .. })
-        ));
-        assert!(matches!(
-            Op::Binary(BinaryOp::Add).output_shape(&[&[2, 3], &[2]]),
-            Err(ShapeError::Broadcast { .. })
-        ));
-        let slice = Op::Slice {
-            begin: vec![2],
-            size: vec![3],
-            step: vec![2],
-        };
-        assert_eq!(
-            slice.output_shape(&[&[6]]),
-            Err(ShapeError::Index {
-                op: "slice",
-                axis: 0,
-                index: 6,
-                size: 6
-            })
-        );
-        assert!(
-            Op::Transpose { order: vec![0, 0] }
-                .output_shape(&[&[2, 2]])
-                .is_err()
-        );
-        let huge = Op::Pad {
-            before: vec![usize::MAX],
-            after: vec![1],
-            value: 0.0,
-        };
-        assert_eq!(
-            huge.output_shape(&[&[1]]),
-            Err(ShapeError::TooLarge { op: "pad" })
-        );
-        assert!(
-            Op::Reshape {
-                shape: vec![usize::MAX, 2]
-            }
-            .output_shape(&[&[2]])
-            .is_err()
-        );
-    }
-
-    #[test]
-    fn broadcast_aligns_at_the_right() {
-        assert_eq!(broadcast("add", &[4, 1, 3], &[5, 1]), Ok(vec![4, 5, 3]));
-        assert_eq!(broadcast("add", &[], &[2]), Ok(vec![2]));
     }
 }
