@@ -6,6 +6,7 @@ mod args;
 mod board;
 mod commands;
 mod errors;
+mod float;
 mod input;
 mod keys;
 mod layers;

@@ -25,6 +25,7 @@ pub use model::{import_onnx, import_onnx_bytes};
 pub use operators::supported_operators;
 pub use reference::{ReferenceInput, ReferenceOutput, TractReference};
 pub use source::{
-    ImportOptions, Imported, SourceFormat, import, import_bytes, input_names, metadata,
+    ImportOptions, Imported, SourceFormat, import, import_bytes, input_names, is_tflite_file,
+    metadata,
 };
 pub use tflite::supported_tflite_operators;

@@ -111,6 +111,17 @@ fn import_any(
     }
 }
 
+/// True for a TensorFlow Lite file, which [`TractReference`](crate::TractReference) does not read.
+///
+/// # Errors
+/// An [`ImportError`]: the file cannot be read.
+pub fn is_tflite_file(path: &Path) -> Result<bool, ImportError> {
+    let name = path.display().to_string();
+    read(path)
+        .map(|bytes| is_tflite(&name, &bytes))
+        .map_err(|refusal| refusal.in_file(&name))
+}
+
 /// True for a TensorFlow Lite file: by its identifier, or, where that is damaged, by its name.
 fn is_tflite(name: &str, bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"TFL3") || name.ends_with(".tflite")

@@ -7,7 +7,7 @@ use ocellus_compile::interpret::{Outcome, Taps};
 use ocellus_data::{Array, TaskRecipe, Values, write_npy};
 use ocellus_format::{BorderType, Isa, Preprocess, QParams, Task};
 use ocellus_image::Geometry;
-use ocellus_import::{ReferenceInput, TractReference};
+use ocellus_import::ReferenceInput;
 use ocellus_kernels::{Kernels, WithKernels, best, dispatch};
 use serde_json::{Map, Value, json};
 
@@ -15,6 +15,7 @@ use crate::answer::{self, Answer, Output};
 use crate::args::RunArgs;
 use crate::board;
 use crate::commands::convert::{isa_named, sha256};
+use crate::float::FloatRuntime;
 use crate::input::{Border, Given, assign};
 use crate::layout::{PictureAxes, transpose};
 use crate::output::print_json;
@@ -299,11 +300,10 @@ pub(crate) fn reference_border(input: &ReferenceInput) -> Border {
 }
 
 fn run_float(path: &Path, source: &Source, inputs: &[String]) -> Result<RunResult> {
-    let reference = TractReference::load(path, &source.import_options(path)?)?;
-    let declared: Vec<ReferenceInput> = reference.inputs().cloned().collect();
-    let borders: Vec<Border> = declared.iter().map(reference_border).collect();
+    let runtime = FloatRuntime::open(path, source)?;
+    let borders: Vec<Border> = runtime.inputs().iter().map(reference_border).collect();
     let given = assign(&borders, inputs)?;
-    let (outputs, answer) = float_answer(&reference, source, &given)?;
+    let (outputs, answer) = float_answer(&runtime, source, &given)?;
     let outputs = outputs
         .into_iter()
         .map(|o| UserOutput {
@@ -323,42 +323,41 @@ fn run_float(path: &Path, source: &Source, inputs: &[String]) -> Result<RunResul
     ))
 }
 
-/// Runs the float reference and decodes its outputs by the recipe, with the same task code as a device.
+/// Runs a float model and decodes its outputs by the recipe, with the same task code as a device.
 pub(crate) fn float_answer(
-    reference: &TractReference,
+    runtime: &FloatRuntime,
     source: &Source,
     given: &[Given],
 ) -> Result<(Vec<ocellus_import::ReferenceOutput>, Answer)> {
     let mut values = Vec::new();
     let mut geometry = None;
-    for (input, given) in reference.inputs().zip(given) {
+    let inputs = runtime.inputs();
+    for (input, given) in inputs.iter().zip(given) {
         let (array, place) =
             given.in_file_order(&reference_border(input), &source.preprocess(input.border)?)?;
         geometry = geometry.or(place);
         values.push(array);
     }
     let slices: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
-    let outputs = reference.run(&slices)?;
+    let outputs = runtime.run(&slices)?;
     let names: Vec<String> = outputs.iter().map(|output| output.name.clone()).collect();
     let task = source.task(&names)?;
     // Tasks read maps with the channels last; a file in NCHW has them first.
+    let channels_first = inputs
+        .first()
+        .and_then(|input| PictureAxes::of(&input.shape))
+        .is_some_and(|axes| !axes.channels_last);
     let channels_last: Vec<(Vec<usize>, Vec<f32>)> = outputs
         .iter()
-        .map(|output| {
-            match (
-                output.shape.len(),
-                PictureAxes::of(&reference_shape(reference))
-                    .is_some_and(|axes| !axes.channels_last),
-            ) {
-                (4, true) => {
-                    let s = &output.shape;
-                    (
-                        vec![s[0], s[2], s[3], s[1]],
-                        transpose(s, &output.values, &[0, 2, 3, 1]),
-                    )
-                }
-                _ => (output.shape.clone(), output.values.clone()),
+        .map(|output| match (output.shape.len(), channels_first) {
+            (4, true) => {
+                let s = &output.shape;
+                (
+                    vec![s[0], s[2], s[3], s[1]],
+                    transpose(s, &output.values, &[0, 2, 3, 1]),
+                )
             }
+            _ => (output.shape.clone(), output.values.clone()),
         })
         .collect();
     let maps: Vec<Output<&[f32]>> = channels_last
@@ -370,12 +369,4 @@ pub(crate) fn float_answer(
         .collect();
     let answer = answer::decode(&maps, task, geometry);
     Ok((outputs, answer))
-}
-
-fn reference_shape(reference: &TractReference) -> Vec<usize> {
-    reference
-        .inputs()
-        .next()
-        .map(|input| input.shape.clone())
-        .unwrap_or_default()
 }

@@ -92,7 +92,14 @@ fn a_board_that_is_unknown() {
 fn a_board_with_too_little_ram() {
     let w = Workspace::converted();
     w.write("tiny.toml", board("tiny", 512, 0x4_0000).as_bytes());
-    let words = ["tiny", "512", "RAM", "`SRAM`", "layer `", "smaller input"];
+    let words = [
+        "tiny",
+        "512",
+        "RAM",
+        "`SRAM`",
+        "layer `",
+        "instead of 8x8 would fit",
+    ];
     w.convert_refused("model.onnx", &["--board", "tiny.toml"], &words);
     w.refused(
         &["build", "model.oce", "--board", "tiny.toml"],

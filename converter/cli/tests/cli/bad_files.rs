@@ -86,7 +86,7 @@ fn another_kind_of_file() {
     w.write("model.tflite", b"\x1c\0\0\0TFL3");
     w.refused(
         &["run", "model.tflite", "x.npy"],
-        &["model.tflite", ".onnx", ".oce"],
+        &["model.tflite", "TensorFlow Lite", "again"],
     );
     w.refused(
         &["bench", "model.onnx"],

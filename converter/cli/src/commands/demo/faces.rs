@@ -10,7 +10,6 @@ use ocellus_compile::interpret::Taps;
 use ocellus_cycles::report::{Kind, Report};
 use ocellus_data::Picture;
 use ocellus_evaluate::{FaceScore, match_boxes};
-use ocellus_import::TractReference;
 use ocellus_tasks::{BBox, Detection};
 
 use super::{Inputs, MATCH_IOU, Row, convert_for, found, recipe, step};
@@ -22,6 +21,7 @@ use crate::commands::convert::Calibrate;
 use crate::commands::flash::memory;
 use crate::commands::report;
 use crate::commands::run::{float_answer, run_here};
+use crate::float::FloatRuntime;
 use crate::input::Given;
 use crate::output::grouped;
 use crate::source::{ModelFile, Source};
@@ -88,12 +88,9 @@ pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces>
     let given = [Given::Picture(Box::new(inputs.photograph.clone()))];
 
     step("CenterFace in float on this PC");
-    let reference = TractReference::load(
-        &inputs.centerface,
-        &source.import_options(&inputs.centerface)?,
-    )?;
+    let runtime = FloatRuntime::open(&inputs.centerface, &source)?;
     let start = Instant::now();
-    let (_, float) = float_answer(&reference, &source, &given)?;
+    let (_, float) = float_answer(&runtime, &source, &given)?;
     let float_time = start.elapsed();
     let float = float
         .detections

@@ -7,11 +7,9 @@ use ocellus_compile::interpret::Taps;
 use ocellus_evaluate::decode::{Array, InputPixels};
 use ocellus_format::{CalibrationData, Preprocess, Task};
 use ocellus_image::Geometry;
-use ocellus_import::TractReference;
-use ocellus_ir::{Executor, Graph};
 
-use crate::commands::convert::border_of;
 use crate::commands::run::{borders, reference_border, run_here};
+use crate::float::FloatRuntime;
 use crate::input::{Border, Given};
 use crate::layout::{PictureAxes, transpose};
 use crate::source::{ModelFile, Source, is_model_file, picture_axes};
@@ -24,13 +22,7 @@ pub(super) struct Model {
 
 enum Runs {
     Float {
-        reference: Box<TractReference>,
-        border: Border,
-        preprocess: Preprocess,
-    },
-    /// The converter's own execution of its graph, unoptimized, for files that nothing else here reads.
-    Graph {
-        graph: Box<Graph>,
+        runtime: FloatRuntime,
         border: Border,
         preprocess: Preprocess,
     },
@@ -106,31 +98,16 @@ impl Model {
             let file = ModelFile::open(path)?;
             let border = borders(&file).into_iter().next();
             (Runs::Int8(Box::new(file)), border)
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "tflite")
-        {
-            let graph = source.import(path)?.graph;
-            let input = graph.inputs.first();
-            let input =
-                input.with_context(|| format!("{}: the model has no input", path.display()))?;
-            let (border, preprocess) = (border_of(input), source.preprocess(input.border)?);
-            let runs = Runs::Graph {
-                border: border.clone(),
-                preprocess,
-                graph: Box::new(graph),
-            };
-            (runs, Some(border))
         } else {
-            let reference = TractReference::load(path, &source.import_options(path)?)?;
-            let input = reference.inputs().next().cloned();
+            let runtime = FloatRuntime::open(path, source)?;
+            let input = runtime.inputs().into_iter().next();
             let input =
                 input.with_context(|| format!("{}: the model has no input", path.display()))?;
             let border = reference_border(&input);
             let runs = Runs::Float {
                 preprocess: source.preprocess(input.border)?,
                 border: border.clone(),
-                reference: Box::new(reference),
+                runtime,
             };
             (runs, Some(border))
         };
@@ -144,31 +121,16 @@ impl Model {
     pub(super) fn run(&self, given: &Given) -> Result<Outputs> {
         let (arrays, geometry) = match &self.runs {
             Runs::Float {
-                reference,
+                runtime,
                 border,
                 preprocess,
             } => {
                 let (values, geometry) = given.in_file_order(border, preprocess)?;
-                let outputs = reference.run(&[&values])?;
+                let outputs = runtime.run(&[&values])?;
                 let arrays = outputs.into_iter().map(|output| OutputArray {
                     name: output.name,
                     shape: output.shape,
                     values: output.values,
-                });
-                (arrays.collect(), geometry)
-            }
-            Runs::Graph {
-                graph,
-                border,
-                preprocess,
-            } => {
-                let (values, geometry) = given.in_file_order(border, preprocess)?;
-                let outputs = Executor::new(graph)?.run(&[&values], &mut |_, _| {})?;
-                let arrays = graph.outputs.iter().zip(outputs);
-                let arrays = arrays.map(|(output, values)| OutputArray {
-                    name: output.name.clone(),
-                    shape: output.shape.clone(),
-                    values,
                 });
                 (arrays.collect(), geometry)
             }
@@ -194,9 +156,8 @@ impl Model {
 
     /// What runs it.
     pub(super) fn runtime(&self) -> &'static str {
-        match self.runs {
-            Runs::Float { .. } => "tract, float",
-            Runs::Graph { .. } => "ocellus, float",
+        match &self.runs {
+            Runs::Float { runtime, .. } => runtime.name(),
             Runs::Int8(_) => "ocellus, int8",
         }
     }
@@ -204,7 +165,7 @@ impl Model {
     /// The task of a model file.
     pub(super) fn task(&self) -> Result<Task> {
         match &self.runs {
-            Runs::Float { .. } | Runs::Graph { .. } => Ok(Task::None),
+            Runs::Float { .. } => Ok(Task::None),
             Runs::Int8(file) => Ok(file.task()?.1),
         }
     }
@@ -216,7 +177,7 @@ impl Model {
                 CalibrationData::Samples(hashes) => hashes,
                 _ => &[],
             },
-            Runs::Float { .. } | Runs::Graph { .. } => &[],
+            Runs::Float { .. } => &[],
         }
     }
 }
