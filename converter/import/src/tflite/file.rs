@@ -46,7 +46,7 @@ pub(super) fn open(bytes: &[u8]) -> Outcome<Model<'_>> {
             .unwrap_or_default()
             .trim_end_matches('.');
         Refusal::malformed(format!(
-            "it is cut off or damaged ({reason}); fetch or export it again"
+            "it is a TensorFlow Lite file that is cut off or damaged ({reason}); fetch or export it again"
         ))
     })?;
     if model.version() != SCHEMA_VERSION {
