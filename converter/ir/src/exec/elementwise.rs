@@ -258,6 +258,8 @@ pub(super) fn mean(x: View<'_>, axes: &[usize], out: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::{FRAC_PI_4, LN_2, SQRT_2};
+
     use super::super::{View, eval};
     use crate::random::Random;
     use crate::{BinaryOp, Op, UnaryOp};
@@ -298,11 +300,8 @@ mod tests {
                 UnaryOp::Exp,
                 [0.018_315_6, 0.367_879_4, 7.389_056, 2_980.958],
             ),
-            (UnaryOp::Log, [f32::NAN, f32::NAN, 0.693_147_2, 2.079_441_5]),
-            (
-                UnaryOp::Sqrt,
-                [f32::NAN, f32::NAN, 1.414_213_5, 2.828_427_1],
-            ),
+            (UnaryOp::Log, [f32::NAN, f32::NAN, LN_2, 3.0 * LN_2]),
+            (UnaryOp::Sqrt, [f32::NAN, f32::NAN, SQRT_2, 2.0 * SQRT_2]),
             (UnaryOp::Pow { exponent: 2.0 }, [16.0, 1.0, 4.0, 64.0]),
             (UnaryOp::Pow { exponent: -1.0 }, [-0.25, -1.0, 0.5, 0.125]),
             (UnaryOp::Erf, [-1.0, -0.842_700_8, 0.995_322_3, 1.0]),
@@ -326,7 +325,7 @@ mod tests {
             ),
             (
                 UnaryOp::Atan,
-                [-1.325_817_7, -0.785_398_2, 1.107_148_7, 1.446_441_3],
+                [-1.325_817_7, -FRAC_PI_4, 1.107_148_7, 1.446_441_3],
             ),
             (UnaryOp::Abs, [4.0, 1.0, 2.0, 8.0]),
             (UnaryOp::Neg, [4.0, 1.0, -2.0, -8.0]),
