@@ -150,7 +150,9 @@ fn clippy_for(
     if is_image {
         command
             .env("OCELLUS_BOARD", host.root.join(&board.path))
-            .env("OCELLUS_OPERATORS", "all");
+            .env("OCELLUS_OPERATORS", "all")
+            // Any key serves: the image is compiled and never runs.
+            .env("OCELLUS_SIGNER", "0".repeat(64));
     }
     eprintln!("  for {} ({triple}):", board.name);
     call(&mut command, FIX_LINTS)

@@ -1,7 +1,7 @@
 //! Weights and biases of every layer, chosen by what the quantized network computes.
 //!
 //! The network runs side by side in float and quantized, layer by layer, with calibration samples. At a layer with weights the quantized inputs of all samples are
-//! known, and so are the float outputs. The integers of its weights are those of the least squared error on these inputs ([`rounding`]), and its bias brings
+//! known, and so are the float outputs. The integers of its weights are those of the least squared error on these inputs (`rounding`), and its bias brings
 //! the mean of each output channel to that of float: what rounding and clipping have moved, here and in all layers before, is moved back.
 //!
 //! Only the activations between finished and unfinished layers are in memory; samples are left out where those of all would not fit.
