@@ -5,6 +5,8 @@
 //! everything between is linear in each channel (ReLU, pools, sums of tensors with the same factors). Factors are powers of two, so float results are the
 //! same to the bit. A fused upper limit (ReLU6) stays where it is: no factor brings what a channel was seen to hold above it.
 //!
+//! No factor makes a layer's rescale so large that it leaves the fast range of kernels ([`RESCALE_MAX`]).
+//!
 //! A factor costs the weights behind the steps that it gives the activation, and so is the square root of what would make all ranges equal.
 //!
 //! After Nagel and others, "Data-Free Quantization" (2019), and Xiao and others, "SmoothQuant" (2022). Weights have a scale an output channel here, so
@@ -19,6 +21,9 @@ const EXPONENT_MAX: u8 = 5;
 
 /// What an unseen sample may go beyond the largest value of a channel, as a factor.
 const MARGIN: f64 = 1.1;
+
+/// What one step of a channel's accumulator may be in steps of the output: below this every kernel rescales in its short form.
+const RESCALE_MAX: f64 = 0.25;
 
 /// Name of the option under which a model file records the factors of a tensor: `TENSOR=0120`, a digit a channel, its exponent of two.
 pub const OPTION: &str = "equalized";
@@ -151,14 +156,20 @@ impl Factors {
             let top = node
                 .clamp
                 .map_or(f64::INFINITY, |(_, high)| f64::from(high));
-            let wanted = peaks.iter().map(|&peak| {
+            let rescales = rescales(graph, calibration, node);
+            let wanted = peaks.iter().enumerate().map(|(channel, &peak)| {
                 let peak = f64::from(peak) * MARGIN;
                 if peak == 0.0 {
                     return 0;
                 }
                 let wanted = ((largest / peak).log2() / 2.0).round();
                 let below = (top / peak).log2().floor();
-                wanted.min(below).clamp(0.0, f64::from(EXPONENT_MAX)) as u8
+                let rescale = rescales.get(channel).copied().unwrap_or(0.0);
+                let fast = (RESCALE_MAX / rescale).log2().ceil() - 1.0;
+                wanted
+                    .min(below)
+                    .min(fast)
+                    .clamp(0.0, f64::from(EXPONENT_MAX)) as u8
             });
             match &mut of_group[root] {
                 Some(exponents) if exponents.len() == peaks.len() => {
@@ -229,6 +240,31 @@ impl Factors {
         }
         Factors { exponents }
     }
+}
+
+/// What one step of each output channel's accumulator is in steps of the output, without factors; nothing for an operator without weights.
+fn rescales(graph: &Graph, calibration: &Calibration, node: &Node) -> Vec<f64> {
+    if role(graph, node) != Role::Layer {
+        return Vec::new();
+    }
+    let width = |id: TensorId| {
+        let (low, high) = calibration.range(id)?;
+        let width = f64::from(high.max(0.0)) - f64::from(low.min(0.0));
+        (width > 0.0).then_some(width)
+    };
+    let (Some(input), Some(output)) = (width(node.inputs[0]), width(node.output)) else {
+        return Vec::new();
+    };
+    let weights = graph.tensor(node.inputs[1]);
+    let values = weights.value.as_deref().unwrap_or_default();
+    let channels = weights.shape.first().copied().unwrap_or(1).max(1);
+    values
+        .chunks((values.len() / channels).max(1))
+        .map(|row| {
+            let largest = row.iter().fold(0f32, |largest, w| largest.max(w.abs()));
+            input * f64::from(largest) / 127.0 / output
+        })
+        .collect()
 }
 
 fn scale_layer(graph: &mut Graph, index: usize, before: Option<&[u8]>, after: Option<&[u8]>) {
