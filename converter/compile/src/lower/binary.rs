@@ -53,12 +53,23 @@ impl Lowering<'_> {
             let c = f64::from(*c);
             return self.tabulate(node, x, |value| ordered(value, c));
         }
+        // The file's own numbers, where they are 8 bits wide: a sum takes them as they are.
+        let kept = |values: &[f32]| {
+            let grid = self.graph.tensor(node.inputs[1 - x]).grid.as_ref()?;
+            let is_step = |&v: &f32| (grid.round(v) - v).abs() <= 1e-3 * grid.scale();
+            let holds = grid.scales.len() == 1 && values.iter().all(is_step);
+            holds.then(|| QParams {
+                scale: grid.scale(),
+                zero_point: grid.zero_point,
+            })
+        };
+        let sums_steps = matches!(op, BinaryOp::Add | BinaryOp::Sub) && kept(constant).is_some();
         // One constant for each channel: exact factors, one scale a channel.
         let per_channel =
             constant_shape.last() == shape.last() && constant.len() == *shape.last().unwrap_or(&1);
         let linear = !matches!(op, BinaryOp::Minimum | BinaryOp::Maximum);
         let divides = op == BinaryOp::Div && x == 1;
-        if per_channel && same_shape && linear && !divides {
+        if per_channel && same_shape && linear && !divides && !sums_steps {
             let ones = vec![1.0; constant.len()];
             let zeros = vec![0.0; constant.len()];
             let negative = |values: &[f32]| values.iter().map(|v| -v).collect::<Vec<f32>>();
@@ -86,17 +97,8 @@ impl Lowering<'_> {
                 "check the constant: a divisor is zero",
             ));
         }
-        let grid = self.graph.tensor(node.inputs[1 - x]).grid.as_ref();
-        // The file's own numbers, where they are 8 bits wide.
-        let kept = grid.filter(|grid| {
-            let is_step = |&v: &f32| (grid.round(v) - v).abs() <= 1e-3 * grid.scale();
-            linear && grid.scales.len() == 1 && values.iter().all(is_step)
-        });
-        let qparams = if let Some(grid) = kept {
-            QParams {
-                scale: grid.scale(),
-                zero_point: grid.zero_point,
-            }
+        let qparams = if let Some(kept) = kept(&values).filter(|_| linear) {
+            kept
         } else if linear {
             from_range(
                 values.iter().copied().fold(0.0, f32::min),
