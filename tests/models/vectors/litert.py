@@ -5,11 +5,14 @@
 
     target/peers/bin/python tests/models/vectors/litert.py operators
         writes litert_operators.npz beside this file: a model for each operator, its inputs and what LiteRT makes of them. The gate reads it.
-    target/peers/bin/python tests/models/vectors/litert.py models OUT MODEL.tflite... [--inputs IN.npy] [--samples N]
+    target/peers/bin/python tests/models/vectors/litert.py models OUT MODEL.tflite... [--inputs IN.npy] [--samples N] [--kernels WHICH]
         writes OUT/NAME.npz for each model: itself, inputs and outputs of N samples (from IN.npy, samples along the first axis, or from a
         seed), and every tensor of the first sample. The test `whole_models` reads the folder that OCELLUS_LITERT names.
+    target/peers/bin/python tests/models/vectors/litert.py agreement A/NAME.npz B/NAME.npz
+        says how far two of LiteRT's ways to run one model on the same inputs are from each other.
 
-SEED fixes every number. The interpreter runs the built-in kernels without delegates and without XNNPACK, which rounds in other places.
+SEED fixes every number. The interpreter runs the built-in kernels without delegates and without XNNPACK, which rounds in other places;
+`--kernels reference` runs the reference kernels, and `--kernels xnnpack` what users get who ask for nothing (no tensors of layers then).
 """
 
 import argparse
@@ -31,10 +34,15 @@ VERSIONS = {B.CONV_2D: 5, B.DEPTHWISE_CONV_2D: 5, B.FULLY_CONNECTED: 5, B.RESIZE
             B.RELU_0_TO_1: 1, B.RELU_N1_TO_1: 1, B.PRELU: 1, B.GELU: 1, B.ELU: 1, B.ROUND: 1, B.SIN: 1, B.COS: 1, B.LOG: 1, B.SQRT: 1, B.FLOOR: 1, B.CEIL: 1, B.POW: 1, B.TILE: 1, B.NEG: 1, B.EXPAND_DIMS: 1, B.RESHAPE: 1}
 
 
-def interpreter(model):
-    resolver = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+KERNELS = {"builtin": litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, "reference": litert.OpResolverType.BUILTIN_REF,
+           "xnnpack": litert.OpResolverType.AUTO}
+
+
+def interpreter(model, kernels="builtin"):
     made = litert.Interpreter(
-        model_content=model, experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=True)
+        model_content=model, experimental_op_resolver_type=KERNELS[kernels],
+        # A delegate's layers have no tensors.
+        experimental_preserve_all_tensors=kernels != "xnnpack")
     made.allocate_tensors()
     return made
 
@@ -704,7 +712,7 @@ def models(args):
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for path in map(pathlib.Path, args.model):
-        peer = interpreter(path.read_bytes())
+        peer = interpreter(path.read_bytes(), args.kernels)
         given = np.load(args.inputs) if args.inputs else None
         arrays = {}
         for sample in range(args.samples):
@@ -723,7 +731,7 @@ def models(args):
             peer.invoke()
             for i, detail in enumerate(peer.get_output_details()):
                 arrays.setdefault(f"y{i}", []).append(peer.get_tensor(detail["index"]).copy())
-            if sample == 0:
+            if sample == 0 and args.kernels != "xnnpack":
                 for detail in peer.get_tensor_details():
                     try:
                         values = peer.get_tensor(detail["index"])
@@ -738,6 +746,18 @@ def models(args):
         print(out / f"{path.stem}.npz")
 
 
+def agreement(args):
+    """Differences of outputs, and on how many samples the strongest place is the same."""
+    with np.load(args.a) as a, np.load(args.b) as b:
+        assert np.array_equal(a["x0"], b["x0"]), "other inputs"
+        for name in (key for key in a if key.startswith("y")):
+            one, other = (array[name].reshape(len(array[name]), -1).astype(np.float64) for array in (a, b))
+            off = np.abs(one - other)
+            same = int((one.argmax(1) == other.argmax(1)).sum())
+            print(f"{name}: {len(one)} samples; off by {off.max():g}, by more than 2 in {int((off.max(1) > 2).sum())} samples, "
+                  f"strongest equal {same}; equal values {100 * (off == 0).mean():.2f} %")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
@@ -747,7 +767,12 @@ def main():
     whole.add_argument("model", nargs="+")
     whole.add_argument("--inputs")
     whole.add_argument("--samples", type=int, default=1)
+    whole.add_argument("--kernels", choices=KERNELS, default="builtin")
     whole.set_defaults(run=models)
+    both = commands.add_parser("agreement")
+    both.add_argument("a")
+    both.add_argument("b")
+    both.set_defaults(run=agreement)
     args = parser.parse_args()
     args.run(args)
 
