@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use ocellus_import::{ReferenceInput, ReferenceOutput, TractReference};
-use ocellus_ir::{Executor, Graph};
+use ocellus_ir::{BorderType, Executor, Graph, Output};
 
 use crate::source::Source;
 
@@ -42,7 +42,7 @@ impl FloatRuntime {
         }
     }
 
-    /// Runs it on values in the file's order of axes.
+    /// Runs it on values in the file's order of axes; of a quantized output it gives the stored integers.
     pub(crate) fn run(&self, inputs: &[&[f32]]) -> Result<Vec<ReferenceOutput>> {
         match self {
             FloatRuntime::Tract(reference) => Ok(reference.run(inputs)?),
@@ -53,7 +53,7 @@ impl FloatRuntime {
                     .map(|(output, values)| ReferenceOutput {
                         name: output.name.clone(),
                         shape: output.shape.clone(),
-                        values,
+                        values: stored(graph, output, values),
                     })
                     .collect())
             }
@@ -67,4 +67,21 @@ impl FloatRuntime {
             FloatRuntime::Graph(_) => "ocellus, float",
         }
     }
+}
+
+/// The numbers that the file's user reads.
+fn stored(graph: &Graph, output: &Output, mut values: Vec<f32>) -> Vec<f32> {
+    let above = match output.border {
+        BorderType::U8 => 128,
+        BorderType::S8 => 0,
+        BorderType::F32 | BorderType::S32 | BorderType::S64 => return values,
+    };
+    let first = output.assembly.tensors().first().copied();
+    if let Some(grid) = first.and_then(|tensor| graph.tensor(tensor).grid.as_ref()) {
+        let zero_point = (grid.zero_point + above) as f32;
+        for value in &mut values {
+            *value = (*value / grid.scale()).round_ties_even() + zero_point;
+        }
+    }
+    values
 }

@@ -13,4 +13,5 @@ mod planted;
 mod report;
 mod signatures;
 mod tasks;
+mod tflite;
 mod workspace;
