@@ -71,7 +71,7 @@ const fn quantized(
     }
 }
 
-pub(crate) static ROWS: [Row; 11] = [
+pub(crate) static ROWS: [Row; 14] = [
     Row {
         name: "ic_resnet8_f32",
         model: Model::Data("mlperf_tiny/ic_resnet8_f32.onnx"),
@@ -161,5 +161,23 @@ pub(crate) static ROWS: [Row; 11] = [
         "mlperf_tiny/vww_96_int8.tflite",
         Pictures::Data("coco128_train", "images"),
         "vww_96_int8.toml",
+    ),
+    quantized(
+        "ic_resnet8_qdq",
+        "mlperf_tiny/ic_resnet8_qdq.onnx",
+        Pictures::Data("cifar10_jpeg", ""),
+        "ic_resnet8.toml",
+    ),
+    quantized(
+        "mobilenet_v1_0.25_128_qdq",
+        "classify/mobilenet_v1_0.25_128_qdq.onnx",
+        Pictures::Data("imagenet500", ""),
+        "mobilenet_v1.toml",
+    ),
+    quantized(
+        "vww_96_qdq",
+        "mlperf_tiny/vww_96_qdq.onnx",
+        Pictures::Data("coco128_train", "images"),
+        "vww_96.toml",
     ),
 ];

@@ -162,8 +162,8 @@ What the rows are:
 const QUANTIZED: &str = "
 ## Already quantized
 
-These files bring their scales: they are converted without calibration data, measured on all pictures and compared with the same file in the converter's own float
-execution on the file's 8-bit grids, which is no second opinion. Not here yet: the `*_qdq.onnx`, whose softmax tract gets wrong, so that there is nothing to compare with.
+These files bring their scales: they are converted without calibration data and measured on all pictures. The `*_qdq.onnx` are compared with tract, node by node;
+the `.tflite` with the same file in the converter's own float execution on the file's 8-bit grids, which is no second opinion.
 
 ";
 
