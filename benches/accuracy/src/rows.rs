@@ -71,7 +71,7 @@ const fn quantized(
     }
 }
 
-pub(crate) static ROWS: [Row; 14] = [
+pub(crate) static ROWS: [Row; 13] = [
     Row {
         name: "ic_resnet8_f32",
         model: Model::Data("mlperf_tiny/ic_resnet8_f32.onnx"),
@@ -161,12 +161,6 @@ pub(crate) static ROWS: [Row; 14] = [
         "mlperf_tiny/vww_96_int8.tflite",
         Pictures::Data("coco128_train", "images"),
         "vww_96_int8.toml",
-    ),
-    quantized(
-        "ic_resnet8_qdq",
-        "mlperf_tiny/ic_resnet8_qdq.onnx",
-        Pictures::Data("cifar10_jpeg", ""),
-        "ic_resnet8.toml",
     ),
     quantized(
         "mobilenet_v1_0.25_128_qdq",
