@@ -114,7 +114,7 @@ pub(crate) const RESNET8: Real = data(
 );
 pub(crate) const VISUAL_WAKE_WORDS: Real = data(
     "mlperf_tiny/vww_96_f32.onnx",
-    Samples::Pictures("coco128_train", pixels(Colour::Rgb, 0.0, 255.0)),
+    Samples::Pictures("coco128_train/images", pixels(Colour::Rgb, 0.0, 255.0)),
 );
 pub(crate) const KEYWORDS: Real = data("mlperf_tiny/kws_ref_f32.onnx", Samples::Noise(1));
 pub(crate) const ANOMALY: Real = data("mlperf_tiny/ad01_f32.onnx", Samples::Noise(2));
@@ -124,11 +124,11 @@ pub(crate) const MOBILENET: Real = data(
 );
 pub(crate) const ULTRAFACE: Real = data(
     "detect/ultraface_slim_320.onnx",
-    Samples::Pictures("coco128_train", pixels(Colour::Rgb, 127.0, 128.0)),
+    Samples::Pictures("coco128_train/images", pixels(Colour::Rgb, 127.0, 128.0)),
 );
 pub(crate) const FASTESTDET: Real = data(
     "detect/fastestdet_coco_352.onnx",
-    Samples::Pictures("coco128_train", pixels(Colour::Bgr, 0.0, 255.0)),
+    Samples::Pictures("coco128_train/images", pixels(Colour::Bgr, 0.0, 255.0)),
 );
 pub(crate) const CENTERFACE: Real = Real {
     file: File::Package(&catalogue::CENTERFACE, "centerface.onnx"),
