@@ -5,7 +5,7 @@
 //! everything between is linear in each channel (ReLU, pools, sums of tensors with the same factors). Factors are powers of two, so float results are the
 //! same to the bit. A fused upper limit (ReLU6) stays where it is: no factor brings what a channel was seen to hold above it.
 //!
-//! No factor makes a layer's rescale so large that it leaves the fast range of kernels ([`RESCALE_MAX`]).
+//! No factor makes a layer's rescale so large that it leaves the fast range of kernels (`RESCALE_MAX`).
 //!
 //! A factor costs the weights behind the steps that it gives the activation, and so is the square root of what would make all ranges equal.
 //!
