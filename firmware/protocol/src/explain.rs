@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{CameraFault, DeviceError, FrameError};
+use crate::{CameraFault, DeviceError, FrameError, SignatureFault};
 
 impl fmt::Display for DeviceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,9 +33,9 @@ impl fmt::Display for DeviceError {
             DeviceError::NoTask => f.write_str("the model does not say how a picture becomes its input, or what its outputs mean; convert it with a recipe, or set inputs and read outputs"),
             DeviceError::Load(error) => write!(f, "the model cannot be loaded: {error}"),
             DeviceError::Run(error) => write!(f, "the run ended early: {error}"),
-            DeviceError::NotSigned => f.write_str("the firmware runs signed models only, and this one has no signature; sign it with `ocellus sign`"),
-            DeviceError::SignedByAnother => f.write_str("the model is signed by another key than the one that the firmware was built with; sign it with that one"),
-            DeviceError::Signature => f.write_str("the model's signature does not belong to its bytes: it was changed after signing; take the original, or sign it again"),
+            DeviceError::Signature(SignatureFault::Absent) => f.write_str("the firmware runs signed models only, and this one has no signature; sign it with `ocellus sign`"),
+            DeviceError::Signature(SignatureFault::AnotherKey) => f.write_str("the model is signed by another key than the one that the firmware was built with; sign it with that one"),
+            DeviceError::Signature(SignatureFault::Wrong) => f.write_str("the model's signature does not belong to its bytes: it was changed after signing; take the original, or sign it again"),
             DeviceError::FrameDoesNotFit => f.write_str("the camera's frame does not fit the model's input"),
         }
     }

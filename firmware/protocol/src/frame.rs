@@ -70,6 +70,14 @@ struct Cobs<'w, E> {
 }
 
 impl<E> Cobs<'_, E> {
+    /// Takes a byte of the message. Never inlined: an encoder calls this for every field of every variant, and its copies would be most of the
+    /// sender's code.
+    #[inline(never)]
+    fn push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.crc.push(byte);
+        self.put(byte)
+    }
+
     /// Puts a byte into the frame.
     fn put(&mut self, byte: u8) -> postcard::Result<()> {
         if byte == 0 {
@@ -123,8 +131,7 @@ impl<E> Flavor for &mut Cobs<'_, E> {
     type Output = ();
 
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.crc.push(byte);
-        self.put(byte)
+        self.push(byte)
     }
 
     fn finalize(self) -> postcard::Result<()> {

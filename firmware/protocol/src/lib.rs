@@ -14,7 +14,8 @@ mod message;
 pub use crc::Crc32;
 pub use frame::{FrameDecoder, FrameError, SendError, decode, send};
 pub use message::{
-    CameraFault, CaseOutcome, Class, Detection, DeviceError, Request, Response, Verdict,
+    CameraFault, CaseOutcome, Class, Detection, DeviceError, Request, Response, SignatureFault,
+    Verdict,
 };
 
 /// The version of the messages. A device answers a greeting of another version with [`DeviceError::ProtocolVersion`].

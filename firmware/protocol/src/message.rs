@@ -305,12 +305,8 @@ pub enum DeviceError {
     Run(RunError),
     /// The camera's frame does not fit the model's input; the input is no picture, or the frame is larger than 16,384 pixels.
     FrameDoesNotFit,
-    /// This firmware runs signed models only, and the model has no signature; sign it.
-    NotSigned,
-    /// The model's signature is of another key than the firmware's; sign it with the right one.
-    SignedByAnother,
-    /// The model's signature does not belong to its bytes: it was changed after signing.
-    Signature,
+    /// This firmware runs models of one signer only, and the model is not proved to be of that signer.
+    Signature(SignatureFault),
 }
 
 /// Why a camera delivered no frame.
@@ -325,4 +321,16 @@ pub enum CameraFault {
     Damaged,
     /// The bus or the peripheral failed.
     Bus,
+}
+
+/// Why a model is not proved to be of the firmware's signer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum SignatureFault {
+    /// It has no signature; sign it.
+    Absent,
+    /// Its signature is of another key than the firmware's; sign it with the right one.
+    AnotherKey,
+    /// Its signature does not belong to its bytes: it was changed after signing.
+    Wrong,
 }
