@@ -108,6 +108,24 @@ pub struct Choice {
     pub held_samples: usize,
 }
 
+impl Choice {
+    /// The attempts, for the record in the model file.
+    pub fn record(&self) -> Vec<ocellus_format::Attempt> {
+        let attempts = self.attempts.iter().enumerate();
+        let attempts = attempts.map(|(index, attempt)| {
+            let snr_db = attempt.score.snr_db;
+            let agreement = attempt.score.agreement;
+            ocellus_format::Attempt {
+                way: attempt.scheme.to_string(),
+                snr_centi_db: snr_db.is_finite().then(|| (100.0 * snr_db).round() as i32),
+                agreement_centi_percent: agreement.map(|share| (1e4 * share).round() as u16),
+                taken: index == self.best,
+            }
+        });
+        attempts.collect()
+    }
+}
+
 /// Tries schemes. `progress` is told how many attempts are done.
 ///
 /// # Errors

@@ -120,13 +120,14 @@ pub fn emit(
         source_sha256: about.provenance.source_sha256,
         calibration: CalibrationRecord {
             method: about.calibration.method.to_string(),
-            data: about.calibration.data.clone(),
+            data: about.calibration.data(),
         },
         tensor_names: Vec::new(),
         layer_names: Vec::new(),
         inputs: inputs.collect(),
         outputs: outputs.collect(),
         notes: about.notes.to_vec(),
+        attempts: about.provenance.attempts.clone(),
     };
     writer
         .finish(

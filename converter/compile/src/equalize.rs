@@ -19,13 +19,20 @@ use crate::calibrate::Calibration;
 /// Largest exponent of a factor.
 const EXPONENT_MAX: u8 = 5;
 
+/// Exponents that there are.
+const EXPONENTS: u8 = EXPONENT_MAX + 1;
+
+/// Base of the digits of [`OPTION`]: each holds two exponents.
+const DIGITS: u32 = EXPONENTS as u32 * EXPONENTS as u32;
+
 /// What an unseen sample may go beyond the largest value of a channel, as a factor.
 const MARGIN: f64 = 1.1;
 
 /// What one step of a channel's accumulator may be in steps of the output: below this every kernel rescales in its short form.
 const RESCALE_MAX: f64 = 0.25;
 
-/// Name of the option under which a model file records the factors of a tensor: `TENSOR=0120`, a digit a channel, its exponent of two.
+/// Name of the option under which a model file records the factors of a tensor, and with it of all that must have the same: `TENSOR=0e7`, a digit of base 36
+/// for two channels, six times the exponent of two of the first plus that of the second.
 pub const OPTION: &str = "equalized";
 
 /// Factors of channels, by tensor; only of tensors that have some.
@@ -96,6 +103,10 @@ fn role(graph: &Graph, node: &Node) -> Role {
     }
 }
 
+fn roles(graph: &Graph) -> Vec<Role> {
+    graph.nodes.iter().map(|node| role(graph, node)).collect()
+}
+
 /// Tensors that must have the same factors.
 struct Groups {
     parent: Vec<usize>,
@@ -141,8 +152,7 @@ impl Groups {
 impl Factors {
     /// Chooses factors by what calibration has seen of each channel.
     pub fn choose(graph: &Graph, calibration: &Calibration) -> Factors {
-        let roles: Vec<Role> = graph.nodes.iter().map(|node| role(graph, node)).collect();
-        let groups = Groups::of(graph, &roles);
+        let groups = Groups::of(graph, &roles(graph));
         let mut of_group: Vec<Option<Vec<u8>>> = vec![None; graph.tensors.len()];
         for node in &graph.nodes {
             let root = groups.root(node.output.0);
@@ -205,39 +215,42 @@ impl Factors {
         equal
     }
 
-    /// As options of a model file's record, one a tensor.
+    /// As options of a model file's record: of tensors that must have the same factors, the first.
     pub fn to_options(&self, graph: &Graph) -> Vec<(String, String)> {
-        let tensors = graph.tensors.iter().zip(&self.exponents);
+        let groups = Groups::of(graph, &roles(graph));
+        let tensors = graph.tensors.iter().zip(&self.exponents).enumerate();
         tensors
-            .filter_map(|(tensor, exponents)| {
-                let digits: String = exponents
-                    .as_ref()?
-                    .iter()
-                    .map(|&e| char::from(b'0' + e))
-                    .collect();
+            .filter(|(index, _)| groups.root(*index) == *index)
+            .filter_map(|(_, (tensor, exponents))| {
+                let digits = to_digits(exponents.as_ref()?)?;
                 Some((OPTION.to_owned(), format!("{}={digits}", tensor.name)))
             })
             .collect()
     }
 
-    /// Reads back what [`to_options`](Self::to_options) wrote; a tensor that the graph does not have is left out.
+    /// Reads back what [`to_options`](Self::to_options) wrote; a tensor that the graph does not have, or that can have no factors there, is left out.
     pub fn from_options(graph: &Graph, options: &[(String, String)]) -> Factors {
-        let mut exponents = vec![None; graph.tensors.len()];
+        let groups = Groups::of(graph, &roles(graph));
+        let mut of_group: Vec<Option<Vec<u8>>> = vec![None; graph.tensors.len()];
         for (_, value) in options.iter().filter(|(name, _)| name == OPTION) {
             let Some((name, digits)) = value.rsplit_once('=') else {
                 continue;
             };
-            let digits: Option<Vec<u8>> = digits
-                .bytes()
-                .map(|b| Some(b.checked_sub(b'0')?).filter(|&e| e <= EXPONENT_MAX))
-                .collect();
-            for (tensor, exponents) in graph.tensors.iter().zip(&mut exponents) {
-                let channels = tensor.shape.last().copied();
-                if tensor.name == name && channels == digits.as_ref().map(Vec::len) {
-                    exponents.clone_from(&digits);
+            for (index, tensor) in graph.tensors.iter().enumerate() {
+                let root = groups.root(index);
+                let channels = tensor.shape.last().copied().unwrap_or(1);
+                if tensor.name == name && groups.free[root] {
+                    of_group[root] = from_digits(digits, channels);
                 }
             }
         }
+        let channels = |index: usize| graph.tensors[index].shape.last().copied();
+        let exponents = (0..graph.tensors.len())
+            .map(|index| {
+                let exponents = of_group[groups.root(index)].clone();
+                exponents.filter(|exponents| channels(index) == Some(exponents.len()))
+            })
+            .collect();
         Factors { exponents }
     }
 }
@@ -265,6 +278,33 @@ fn rescales(graph: &Graph, calibration: &Calibration, node: &Node) -> Vec<f64> {
             input * f64::from(largest) / 127.0 / output
         })
         .collect()
+}
+
+/// `None` where an exponent is too large.
+fn to_digits(exponents: &[u8]) -> Option<String> {
+    let pairs = exponents.chunks(2);
+    pairs
+        .map(|pair| {
+            let second = pair.get(1).copied().unwrap_or(0);
+            let value = u32::from(pair[0]) * u32::from(EXPONENTS) + u32::from(second);
+            char::from_digit(value, DIGITS)
+        })
+        .collect()
+}
+
+/// The exponents of this count of channels; `None` where the digits are those of another count, or none.
+fn from_digits(digits: &str, channels: usize) -> Option<Vec<u8>> {
+    let values: Option<Vec<u8>> = digits
+        .chars()
+        .map(|digit| Some(digit.to_digit(DIGITS)? as u8))
+        .collect();
+    let pairs = values?
+        .into_iter()
+        .flat_map(|v| [v / EXPONENTS, v % EXPONENTS]);
+    let mut exponents: Vec<u8> = pairs.collect();
+    (exponents.len() == channels.next_multiple_of(2)).then_some(())?;
+    exponents.truncate(channels);
+    Some(exponents)
 }
 
 fn scale_layer(graph: &mut Graph, index: usize, before: Option<&[u8]>, after: Option<&[u8]>) {
@@ -431,6 +471,19 @@ mod tests {
         assert!(ratio(&equal) * 2.0 < ratio(&graph));
         let read = Factors::from_options(&graph, &factors.to_options(&graph));
         assert_eq!(read, factors);
+    }
+
+    #[test]
+    fn digits_give_their_exponents_and_nothing_else_is_read() {
+        for exponents in [vec![], vec![5], vec![0, 5], vec![1, 2, 3], vec![5; 8]] {
+            let digits = to_digits(&exponents).unwrap();
+            assert_eq!(digits.len(), exponents.len().div_ceil(2));
+            assert_eq!(from_digits(&digits, exponents.len()), Some(exponents));
+        }
+        assert_eq!(to_digits(&[1, 2, 3]).as_deref(), Some("8i"));
+        for (digits, channels) in [("8i", 2), ("8i", 5), ("8", 0), ("8_", 4), ("8\u{e9}", 4)] {
+            assert_eq!(from_digits(digits, channels), None, "{digits}");
+        }
     }
 
     #[test]

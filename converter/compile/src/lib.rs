@@ -144,6 +144,8 @@ pub struct Provenance {
     pub options: Vec<(String, String)>,
     /// What a user should know that happened before compilation.
     pub notes: Vec<String>,
+    /// The ways to quantize that were tried.
+    pub attempts: Vec<ocellus_format::Attempt>,
 }
 
 /// How to compile.

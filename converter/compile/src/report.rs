@@ -102,7 +102,7 @@ impl Report {
 /// Sentences for the report and the file.
 pub(crate) fn notes(lowered: &Lowered, calibration: &Calibration) -> Vec<String> {
     let mut notes = Vec::new();
-    if let CalibrationData::Synthetic(seed) = calibration.data {
+    if let CalibrationData::Synthetic(seed) = calibration.data() {
         notes.push(format!(
             "calibrated on noise (seed {seed}): the file runs, and its accuracy means nothing"
         ));

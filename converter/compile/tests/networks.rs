@@ -5,7 +5,7 @@ use ocellus_compile::interpret::{InterpretError, Interpreter, Taps};
 use ocellus_compile::{
     Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile,
 };
-use ocellus_format::{CalibrationData, Isa};
+use ocellus_format::{CalibrationData, Isa, SampleSet};
 use ocellus_ir::random::Random;
 use ocellus_ir::{
     Assembly, BinaryOp, BorderType, Executor, Graph, Grid, Op, Output, TensorId, UnaryOp, Window,
@@ -217,11 +217,13 @@ fn the_file_records_what_it_was_calibrated_with() {
     let interpreter = Interpreter::new(&compiled(&graph, Target::Portable).bytes).unwrap();
     let info = interpreter.info();
     assert_eq!(info.calibration.method, "min-max");
-    let CalibrationData::Samples(hashes) = &info.calibration.data else {
+    let CalibrationData::Samples(set) = &info.calibration.data else {
         panic!("{:?}", info.calibration.data)
     };
-    assert_eq!(hashes.len(), 8);
-    assert!(hashes.is_sorted() && hashes.contains(&[0x5a; 32]));
+    assert_eq!(set.prefixes.len(), 8);
+    assert!(set.prefixes.is_sorted() && set.prefixes.contains(&[0x5a; 8]));
+    let hashes = samples(8).into_iter().filter_map(|sample| sample.sha256);
+    assert_eq!(*set, SampleSet::new(hashes.collect()));
     assert_eq!(info.source_name, "network.onnx");
     assert_eq!(info.layer_names.len(), 9);
 

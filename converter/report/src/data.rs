@@ -25,7 +25,7 @@ pub struct Report {
     pub activations: Vec<Histogram>,
     /// Against float, where that was given.
     pub errors: Option<Errors>,
-    /// Of each way of quantizing that was measured; empty where none was.
+    /// Of each way of quantizing that was tried; empty where none was.
     pub accuracy: Vec<Accuracy>,
     /// Every known board.
     pub fits: Vec<Fit>,
@@ -227,10 +227,10 @@ pub struct TensorError {
 pub struct Accuracy {
     /// The method and its options.
     pub method: String,
-    /// What was measured: `agreement`, `top1`, `error`.
+    /// What was measured: `snr_db`, `agreement`.
     pub measure: String,
-    /// The result.
-    pub value: f64,
+    /// The result; `None` for a ratio to nothing.
+    pub value: Option<f64>,
     /// The one that the file was made with.
     pub chosen: bool,
 }

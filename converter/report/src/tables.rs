@@ -150,7 +150,9 @@ pub(crate) fn accuracy(rows: &[Accuracy]) -> Markup {
             tbody {
                 @for row in rows {
                     tr.chosen[row.chosen] {
-                        td.name { (row.method) } td { (row.measure) } td.number { (format!("{:.4}", row.value)) }
+                        td.name { (row.method) } td { (row.measure) } td.number {
+                            @match row.value { Some(value) => (format!("{value:.4}")), None => "equal" }
+                        }
                         td { @if row.chosen { "this file" } }
                     }
                 }

@@ -35,8 +35,8 @@ pub use digest::{digest, verify};
 pub use error::{Family, FormatError};
 #[cfg(feature = "write")]
 pub use info::{
-    Assembly, AssemblyStep, BorderInput, BorderOutput, BorderType, Calibration, CalibrationData,
-    Info,
+    Assembly, AssemblyStep, Attempt, BorderInput, BorderOutput, BorderType, Calibration,
+    CalibrationData, Info, SampleSet,
 };
 pub use isa::{Isa, WeightLayout};
 pub use layout::{Aligned, FORMAT_VERSION, Tag};

@@ -390,6 +390,7 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
         source_sha256: model.imported.source_sha256,
         options,
         notes,
+        attempts: Vec::new(),
     };
     let mut options = Options {
         target: request.target,
@@ -409,6 +410,7 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
         if !scheme.without.is_empty() {
             record.push(("no-pass".into(), scheme.without.into()));
         }
+        options.provenance.attempts = choice.record();
         attempts = Some(choice);
     }
     let method = calibration.method.to_string();

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 use ocellus_data::{Picture, TaskRecipe};
 use ocellus_evaluate::Estimate;
-use ocellus_format::Task;
+use ocellus_format::{SampleSet, Task};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -29,8 +29,8 @@ struct Subject<'a> {
     source: Source,
     model: Model,
     other: Option<Model>,
-    /// SHA-256 of the pictures that calibration has seen.
-    seen: HashSet<[u8; 32]>,
+    /// Pictures that calibration has seen, by the beginnings of their SHA-256.
+    seen: HashSet<[u8; 8]>,
 }
 
 /// How often two models answer alike.
@@ -124,9 +124,10 @@ impl<'a> Subject<'a> {
             .map(|path| Model::open(path, &source))
             .transpose()?;
         let models = [Some(&model), other.as_ref()];
-        let hashes = models.into_iter().flatten().map(Model::calibration_hashes);
+        let seen = models.into_iter().flatten();
+        let seen = seen.flat_map(Model::calibration_prefixes);
         Ok(Subject {
-            seen: hashes.flatten().copied().collect(),
+            seen: seen.copied().collect(),
             args,
             source,
             model,
@@ -191,7 +192,7 @@ impl<'a> Subject<'a> {
 
     /// False for a picture to leave out.
     fn counts(&self, path: &Path, picture: &Picture) -> Result<bool> {
-        if !self.seen.contains(&picture.sha256) {
+        if !self.seen.contains(&SampleSet::prefix(&picture.sha256)) {
             return Ok(true);
         }
         match self.args.calibrated.as_str() {

@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail};
 use ocellus_board_file::Board;
 use ocellus_compile::interpret::{Tapped, Taps};
 use ocellus_data::pictures_in;
-use ocellus_format::{CalibrationData, Isa, QParams};
+use ocellus_format::{Attempt, CalibrationData, Isa, QParams};
 use ocellus_kernels::best;
 use ocellus_report::{
-    Errors as ErrorPart, Fit as FitPart, Headline, Histogram, LayerCost, Provenance, Report,
-    TensorError,
+    Accuracy, Errors as ErrorPart, Fit as FitPart, Headline, Histogram, LayerCost, Provenance,
+    Report, TensorError,
 };
 
 use crate::anatomy::{self, Spread};
@@ -174,7 +174,7 @@ pub(crate) fn assemble(file: &ModelFile, request: Request<'_>) -> Result<Report>
         weights: anatomy::weights(file)?,
         activations,
         errors,
-        accuracy: Vec::new(),
+        accuracy: accuracy(&file.interpreter.info().attempts),
         fits: fits
             .into_iter()
             .map(|fit| FitPart {
@@ -217,11 +217,32 @@ fn provenance(file: &ModelFile, isa: Isa) -> Provenance {
     }
 }
 
+/// What each way of quantizing reached that was tried when the file was made.
+fn accuracy(attempts: &[Attempt]) -> Vec<Accuracy> {
+    let rows = attempts.iter().flat_map(|attempt| {
+        let row = |measure: &str, value| Accuracy {
+            method: attempt.way.clone(),
+            measure: measure.to_owned(),
+            value,
+            chosen: attempt.taken,
+        };
+        let snr = attempt.snr_centi_db.map(|value| f64::from(value) / 100.0);
+        let agreement = attempt.agreement_centi_percent;
+        let agreement = agreement.map(|value| row("agreement", Some(f64::from(value) / 1e4)));
+        [Some(row("snr_db", snr)), agreement].into_iter().flatten()
+    });
+    rows.collect()
+}
+
 fn calibration_data(data: &CalibrationData) -> String {
     match data {
         CalibrationData::None => "nothing".to_owned(),
         CalibrationData::Synthetic(seed) => format!("noise, seed {seed}"),
-        CalibrationData::Samples(hashes) => format!("{} samples", hashes.len()),
+        CalibrationData::Samples(set) => format!(
+            "{} samples; SHA-256 of theirs {}",
+            set.prefixes.len(),
+            hex::encode(set.sha256)
+        ),
     }
 }
 

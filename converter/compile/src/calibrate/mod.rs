@@ -10,7 +10,7 @@ mod kept;
 use std::fmt;
 use std::str::FromStr;
 
-use ocellus_format::CalibrationData;
+use ocellus_format::{CalibrationData, SampleSet};
 use ocellus_ir::{BorderType, Executor, Graph, TensorId};
 
 pub use histogram::{BIN_COUNT, Histogram};
@@ -107,10 +107,12 @@ pub struct TensorStatistics {
 pub struct Calibration {
     /// How ranges are chosen.
     pub method: Method,
-    /// What was observed, for the record in the model file.
-    pub data: CalibrationData,
     /// Samples observed.
     pub sample_count: usize,
+    /// The samples were noise from this seed.
+    synthetic: Option<u64>,
+    /// SHA-256 of the samples that have one.
+    hashes: Vec<[u8; 32]>,
     statistics: Vec<Option<TensorStatistics>>,
     is_input: Vec<bool>,
     kept: KeptSamples,
@@ -135,8 +137,9 @@ impl Calibration {
         }
         Calibration {
             method,
-            data: CalibrationData::None,
             sample_count: 0,
+            synthetic: None,
+            hashes: Vec::new(),
             statistics,
             is_input,
             kept: KeptSamples::default(),
@@ -170,7 +173,7 @@ impl Calibration {
     #[must_use]
     pub fn synthetic(self, seed: u64) -> Calibration {
         Calibration {
-            data: CalibrationData::Synthetic(seed),
+            synthetic: Some(seed),
             ..self
         }
     }
@@ -209,19 +212,16 @@ impl Calibration {
         }
         self.sample_count += 1;
         self.kept.offer(&sample.inputs);
-        self.record(sample.sha256);
+        self.hashes.extend(sample.sha256);
         Ok(())
     }
 
-    /// Keeps a sample's hash for the record in the model file: sorted, each once.
-    fn record(&mut self, sha256: Option<[u8; 32]>) {
-        if !matches!(self.data, CalibrationData::Samples(_)) {
-            self.data = CalibrationData::Samples(Vec::new());
-        }
-        if let (CalibrationData::Samples(hashes), Some(hash)) = (&mut self.data, sha256)
-            && let Err(at) = hashes.binary_search(&hash)
-        {
-            hashes.insert(at, hash);
+    /// What was observed, for the record in the model file.
+    pub fn data(&self) -> CalibrationData {
+        match self.synthetic {
+            Some(seed) => CalibrationData::Synthetic(seed),
+            None if self.sample_count == 0 => CalibrationData::None,
+            None => CalibrationData::Samples(SampleSet::new(self.hashes.clone())),
         }
     }
 
@@ -263,7 +263,8 @@ impl Calibration {
         });
         let calibration = Calibration::collect(graph, samples, self.method, |_| {})?;
         Ok(Calibration {
-            data: self.data.clone(),
+            synthetic: self.synthetic,
+            hashes: self.hashes.clone(),
             ..calibration
         })
     }

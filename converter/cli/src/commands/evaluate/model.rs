@@ -170,11 +170,11 @@ impl Model {
         }
     }
 
-    /// Pictures that calibration has seen.
-    pub(super) fn calibration_hashes(&self) -> &[[u8; 32]] {
+    /// Pictures that calibration has seen, by the beginnings of their SHA-256.
+    pub(super) fn calibration_prefixes(&self) -> &[[u8; 8]] {
         match &self.runs {
             Runs::Int8(file) => match &file.interpreter.info().calibration.data {
-                CalibrationData::Samples(hashes) => hashes,
+                CalibrationData::Samples(set) => &set.prefixes,
                 _ => &[],
             },
             Runs::Float { .. } => &[],
