@@ -348,3 +348,34 @@ fn sizes_before_flashing_are_those_that_the_board_measures() {
         );
     }
 }
+
+#[test]
+fn a_file_keeps_what_auto_tried_and_its_report_shows_it() {
+    let w = Workspace::converted();
+    let convert = w.json(&[
+        "convert",
+        "model.onnx",
+        "--calibrate",
+        "synthetic:1",
+        "--quantize",
+        "auto:3",
+        "-o",
+        "auto.oce",
+    ]);
+    let report = w.json(&["report", "auto.oce", "-o", "r.html"]);
+    let rows = report["accuracy"].as_array().unwrap();
+    let attempts = convert["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 3);
+    for attempt in attempts {
+        let row = rows
+            .iter()
+            .find(|row| row["method"] == attempt["way"] && row["measure"] == "snr_db")
+            .unwrap_or_else(|| panic!("{attempt} is not in {rows:?}"));
+        assert_eq!(row["chosen"], attempt["taken"]);
+        let (value, expected) = (row["value"].as_f64(), attempt["snr_db"].as_f64());
+        assert!((value.unwrap() - expected.unwrap()).abs() <= 0.005);
+    }
+    let page = std::fs::read_to_string(w.path("r.html")).unwrap();
+    let section = between(&page, "<section id=\"accuracy\">", "</section>");
+    assert_eq!(section.matches("this file").count() * 3, rows.len());
+}
