@@ -5,6 +5,8 @@ use ocellus_format::ops::IndexType;
 use ocellus_format::{Class, ModelView, Operator, TensorInfo};
 use ocellus_kernels::{InOut, Indices, IndicesMut};
 
+use crate::arena::{Arena, Shared};
+
 /// What an operator runs on: its first output and its scratch to write, everything else to read.
 ///
 /// Methods return `None` where the file is not what load proved.
@@ -12,8 +14,8 @@ use ocellus_kernels::{InOut, Indices, IndicesMut};
 pub(crate) struct Call<'a> {
     pub(crate) operator: Operator<'a>,
     view: &'a ModelView<'a>,
-    /// The arena less output and scratch: three pieces, each with its offset.
-    shared: [(usize, &'a [u8]); 3],
+    /// The arena less output and scratch.
+    shared: Shared<'a>,
     output_info: TensorInfo,
     /// Its bytes, which are the elements where the type is `s8`.
     pub(crate) output: &'a mut [i8],
@@ -24,32 +26,19 @@ impl<'a> Call<'a> {
     pub(crate) fn new(
         view: &'a ModelView<'a>,
         operator: Operator<'a>,
-        arena: &'a mut [u8],
+        arena: &'a mut Arena<'_>,
     ) -> Option<Self> {
         let output_info = view.tensor(operator.outputs.get(0)?)?;
-        let output = (output_info.offset as usize, output_info.len_bytes as usize);
-        // Without scratch the empty piece lies behind the output, so that it cuts no input in two.
+        let mut pieces = arena.pieces();
+        let output = pieces.cut(output_info.offset as usize, output_info.len_bytes as usize)?;
         let scratch = match operator.scratch_bytes {
-            0 => (output.0.checked_add(output.1)?, 0),
-            bytes => (operator.scratch_offset as usize, bytes as usize),
+            0 => Default::default(),
+            bytes => pieces.cut(operator.scratch_offset as usize, bytes as usize)?,
         };
-        let output_first = output.0 <= scratch.0;
-        let (first, second) = if output_first {
-            (output, scratch)
-        } else {
-            (scratch, output)
-        };
-        let (before, rest) = arena.split_at_mut_checked(first.0)?;
-        let (one, rest) = rest.split_at_mut_checked(first.1)?;
-        let first_end = first.0.checked_add(first.1)?;
-        let (between, rest) = rest.split_at_mut_checked(second.0.checked_sub(first_end)?)?;
-        let (two, after) = rest.split_at_mut_checked(second.1)?;
-        let second_end = second.0.checked_add(second.1)?;
-        let (output, scratch) = if output_first { (one, two) } else { (two, one) };
         Some(Call {
             operator,
             view,
-            shared: [(0, &*before), (first_end, &*between), (second_end, &*after)],
+            shared: pieces.shared(),
             output_info,
             output: bytemuck::try_cast_slice_mut(output).ok()?,
             scratch,
@@ -57,6 +46,7 @@ impl<'a> Call<'a> {
     }
 
     /// The `s8` input at a position, in the arena or a constant.
+    #[inline(never)]
     pub(crate) fn input(&self, position: usize) -> Option<&'a [i8]> {
         self.elements(position)
     }
@@ -67,12 +57,7 @@ impl<'a> Call<'a> {
         if info.class == Class::Constant {
             return self.view.constant(&info);
         }
-        let (offset, len) = (info.offset as usize, info.len_bytes as usize);
-        let bytes = self.shared.iter().find_map(|&(start, piece)| {
-            let start = offset.checked_sub(start)?;
-            piece.get(start..start.checked_add(len)?)
-        })?;
-        bytemuck::try_cast_slice(bytes).ok()
+        bytemuck::try_cast_slice(self.shared.get(&info)?).ok()
     }
 
     /// The input at a position as indices.

@@ -38,11 +38,11 @@ pub enum LoadError {
         /// Position among the inputs.
         position: u16,
     },
-    /// The arena is shorter than the plan's peak. Make it larger, or the model's input smaller.
+    /// The arena is shorter than the plan's peak, or a memory than its part of the arena. Make it larger, or the model's input smaller.
     ArenaTooSmall {
-        /// The plan's peak, and what it takes to begin at a multiple of 16.
+        /// The plan's peak or the part's bytes, and what it takes to begin at a multiple of 16.
         needed_bytes: usize,
-        /// What was handed over.
+        /// What was handed over; 0 where there are fewer memories than parts.
         given_bytes: usize,
     },
 }

@@ -2,6 +2,7 @@ use ocellus_format::ops::OpCode;
 use ocellus_format::{ModelView, TensorIds};
 
 use crate::Tensor;
+use crate::arena::Arena;
 
 /// Watches a run, operator by operator: profiles, progress, taps. `()` watches nothing and costs nothing.
 pub trait Hook {
@@ -33,7 +34,7 @@ impl<H: Hook> Hook for &mut H {
 pub struct Written<'a> {
     pub(crate) view: &'a ModelView<'a>,
     pub(crate) outputs: TensorIds<'a>,
-    pub(crate) arena: &'a [u8],
+    pub(crate) arena: &'a Arena<'a>,
 }
 
 impl<'a> Written<'a> {

@@ -1,6 +1,6 @@
 //! The engine: loads a model file, proves its structure and runs it in an arena.
 //!
-//! No heap, no panic, no `unsafe`. All memory is the arena that the caller hands over, and a stack of some kilobytes. [`Model::load`] proves
+//! No heap, no panic, no `unsafe`. All memory is the arena that the caller hands over, in one piece or in several, and a stack of some kilobytes. [`Model::load`] proves
 //! the whole file once (`docs/model-format.md`, what load proves); after that a run has nothing left to refuse.
 //!
 //! ```
@@ -34,6 +34,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod arena;
 mod call;
 mod engine;
 mod error;

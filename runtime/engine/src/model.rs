@@ -60,7 +60,7 @@ impl<'m, K: Kernels> Model<'m, K> {
         &self.view
     }
 
-    /// Bytes of arena that a run needs.
+    /// Bytes of arena that a run needs, all parts together.
     pub fn arena_bytes(&self) -> usize {
         self.view.program().arena_bytes as usize
     }

@@ -1,5 +1,7 @@
 use ocellus_format::{QParams, TensorInfo};
 
+use crate::arena::Arena;
+
 /// A tensor to read.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'a> {
@@ -11,9 +13,8 @@ pub struct Tensor<'a> {
 
 impl<'a> Tensor<'a> {
     /// Finds a tensor of the arena; `None` where it does not lie there.
-    pub(crate) fn find(arena: &'a [u8], info: TensorInfo) -> Option<Self> {
-        let start = info.offset as usize;
-        let bytes = arena.get(start..start.checked_add(info.len_bytes as usize)?)?;
+    pub(crate) fn find(arena: &'a Arena<'_>, info: TensorInfo) -> Option<Self> {
+        let bytes = arena.get(&info)?;
         Some(Tensor {
             info,
             values: bytemuck::try_cast_slice(bytes).ok()?,
@@ -48,9 +49,8 @@ pub struct TensorMut<'a> {
 
 impl<'a> TensorMut<'a> {
     /// Finds a tensor of the arena; `None` where it does not lie there.
-    pub(crate) fn find(arena: &'a mut [u8], info: TensorInfo) -> Option<Self> {
-        let start = info.offset as usize;
-        let bytes = arena.get_mut(start..start.checked_add(info.len_bytes as usize)?)?;
+    pub(crate) fn find(arena: &'a mut Arena<'_>, info: TensorInfo) -> Option<Self> {
+        let bytes = arena.get_mut(&info)?;
         Some(TensorMut {
             info,
             values: bytemuck::try_cast_slice_mut(bytes).ok()?,

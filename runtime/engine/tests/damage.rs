@@ -5,7 +5,9 @@ use std::panic::catch_unwind;
 use std::path::Path;
 
 use ocellus::LoadError;
-use ocellus::format::layout::{HEADER_BYTES, HEADER_FILE_BYTES, SECTION_ENTRY_BYTES};
+use ocellus::format::layout::{
+    HEADER_BYTES, HEADER_FILE_BYTES, HEADER_SECTION_COUNT, SECTION_ENTRY_BYTES,
+};
 use ocellus::format::seal;
 
 #[path = "../../../tests/fuzz/src/model_file.rs"]
@@ -33,9 +35,10 @@ impl Random {
     }
 }
 
-/// Where damage tells: header and table, the program, the tensor records, or anywhere.
+/// Where damage tells: header and table, the program, the tensor records, the parts or the weights, or anywhere.
 fn position(random: &mut Random, file: &[u8]) -> usize {
-    let table = HEADER_BYTES..HEADER_BYTES + 5 * SECTION_ENTRY_BYTES;
+    let sections = usize::from(file[HEADER_SECTION_COUNT.start]);
+    let table = HEADER_BYTES..HEADER_BYTES + sections * SECTION_ENTRY_BYTES;
     let word =
         |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("four bytes")) as usize;
     let section = |index: usize| {
@@ -46,7 +49,8 @@ fn position(random: &mut Random, file: &[u8]) -> usize {
         0 => 0..table.end,
         1..=3 => section(0),
         4..=5 => section(1),
-        6 => section(4),
+        // The parts, where there are any; the task, which decides nothing here, where not.
+        6 => section(2),
         _ => 0..file.len(),
     };
     range.start + random.below(range.len())
@@ -147,15 +151,19 @@ fn name(ending: Ending) -> String {
 #[test]
 fn the_undamaged_model_runs() {
     assert_eq!(model_file::check(&sample::every_operator()), Ending::Ran);
+    assert_eq!(
+        model_file::check(&sample::every_operator_in_parts()),
+        Ending::Ran
+    );
 }
 
 #[test]
 fn damaged_files_are_refused_by_name_or_run_inside_the_arena() {
-    let whole = sample::every_operator();
+    let models = [sample::every_operator(), sample::every_operator_in_parts()];
     let mut endings = BTreeMap::<String, u64>::new();
     for iteration in 0..ITERATIONS {
         let mut random = Random(SEED ^ iteration.wrapping_mul(0xd134_2543_de82_ef95));
-        let file = damage(&mut random, &whole);
+        let file = damage(&mut random, &models[(iteration % 2) as usize]);
         let ending = catch_unwind(|| model_file::check(&file));
         let ending =
             ending.unwrap_or_else(|_| panic!("iteration {iteration} of seed {SEED:#x} panics"));
@@ -174,6 +182,7 @@ fn damaged_files_are_refused_by_name_or_run_inside_the_arena() {
         "Write",
         "Overlap",
         "Scratch",
+        "Parts",
         "Attributes",
     ] {
         assert!(endings.contains_key(kind), "no file ended as {kind}");
@@ -182,12 +191,13 @@ fn damaged_files_are_refused_by_name_or_run_inside_the_arena() {
 
 #[test]
 fn every_truncation_is_refused() {
-    let whole = sample::every_operator();
-    for len in 0..whole.len() {
-        assert!(
-            matches!(model_file::check(&whole[..len]), Ending::Refused(_)),
-            "{len} bytes"
-        );
+    for whole in [sample::every_operator(), sample::every_operator_in_parts()] {
+        for len in 0..whole.len() {
+            assert!(
+                matches!(model_file::check(&whole[..len]), Ending::Refused(_)),
+                "{len} bytes"
+            );
+        }
     }
 }
 
@@ -209,5 +219,10 @@ fn writes_seed_corpus() {
         .join("../..")
         .join(folder);
     std::fs::create_dir_all(&folder).expect("the folder");
-    std::fs::write(folder.join("every_operator"), sample::every_operator()).expect("the file");
+    for (name, bytes) in [
+        ("every_operator", sample::every_operator()),
+        ("in_parts", sample::every_operator_in_parts()),
+    ] {
+        std::fs::write(folder.join(name), bytes).expect("the file");
+    }
 }

@@ -132,6 +132,64 @@ fn an_arena_one_byte_short_is_refused() {
 }
 
 #[test]
+fn a_memory_for_each_part_gives_the_bytes_of_one_for_all() {
+    let run = |engine: &mut Engine<'_, '_, Reference>| {
+        let input = engine.input(0).unwrap();
+        let values = input.values.iter_mut().zip(0_u8..);
+        values.for_each(|(value, i)| *value = i.wrapping_mul(73) as i8);
+        let mut trace = Trace::default();
+        engine.run(&mut trace).unwrap();
+        let outputs = [0, 1].map(|position| engine.output(position).unwrap().values.to_vec());
+        (trace.0, outputs)
+    };
+    let plain = AlignedBytes::from(sample::every_operator().as_slice());
+    let model = Model::load(&plain, &OpTable::ALL).unwrap();
+    let mut arena = vec![0; model.arena_bytes() + 15];
+    let expected = run(&mut Engine::new(model, Reference, &mut arena).unwrap());
+
+    let file = AlignedBytes::from(sample::every_operator_in_parts().as_slice());
+    let model = Model::load(&file, &OpTable::ALL).unwrap();
+    assert_eq!(model.view().parts().count(), 3);
+    assert_eq!(
+        run(&mut Engine::new(model, Reference, &mut arena).unwrap()),
+        expected
+    );
+    let mut memories = model
+        .view()
+        .parts()
+        .iter()
+        .map(|part| vec![0x55; part.len() + 15]);
+    let [mut one, mut two, mut three] = [(); 3].map(|()| memories.next().unwrap());
+    // In another order in memory than in the file, which must not matter.
+    let memories = [three.as_mut_slice(), one.as_mut_slice(), two.as_mut_slice()];
+    let refused = Engine::in_parts(model, Reference, {
+        let [three, one, two] = memories;
+        [one, two, &mut three[..16], &mut []]
+    });
+    assert!(
+        matches!(
+            refused,
+            Err(LoadError::ArenaTooSmall {
+                given_bytes: 16,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    let mut engine =
+        Engine::in_parts(model, Reference, [&mut one, &mut two, &mut three, &mut []]).unwrap();
+    assert_eq!(run(&mut engine), expected);
+    let refused = Engine::in_parts(model, Reference, Default::default());
+    assert!(
+        matches!(
+            refused,
+            Err(LoadError::ArenaTooSmall { given_bytes: 0, .. })
+        ),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn an_operator_that_is_not_linked_is_named() {
     let file = negated_sum();
     let error = Model::<Reference>::load(&file, &op_table![add, concat]).unwrap_err();

@@ -65,7 +65,7 @@ pub enum FormatError {
     Entry,
     /// More operators, tensors, inputs or outputs, or a larger arena than the limits of the format.
     Limit,
-    /// A tensor record contradicts itself, the arena's size or the weights section.
+    /// A tensor record contradicts itself, the arena's parts or the weights section.
     Tensor {
         /// Index of the record.
         index: u16,
@@ -108,7 +108,7 @@ pub enum FormatError {
         /// Index of the earlier tensor.
         tensor: u16,
     },
-    /// Scratch lies outside the arena, off a multiple of 16, or over a tensor that is needed.
+    /// Scratch lies outside the arena, across the end of a part, off a multiple of 16, or over a tensor that is needed.
     Scratch {
         /// Index of the operator.
         index: u16,
@@ -119,6 +119,8 @@ pub enum FormatError {
     Info,
     /// The SHA-256 in the header is not that of the file. Copy the file again.
     Digest,
+    /// The sizes of the arena's parts contradict each other or the arena's size, or there are more than the limit.
+    Parts,
 }
 
 impl FormatError {
@@ -215,6 +217,7 @@ impl fmt::Display for FormatError {
             FormatError::Digest => {
                 f.write_str("the model file's SHA-256 does not match; copy it again")
             }
+            FormatError::Parts => f.write_str("the list of the arena's parts is damaged"),
         }
     }
 }

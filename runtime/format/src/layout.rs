@@ -53,6 +53,8 @@ impl Tag {
     pub const PROGRAM: Tag = Tag(*b"PROG");
     /// Tensor records.
     pub const TENSORS: Tag = Tag(*b"TENS");
+    /// Sizes of the arena's parts, where there are several.
+    pub const PARTS: Tag = Tag(*b"PART");
     /// Constants.
     pub const WEIGHTS: Tag = Tag(*b"WGHT");
     /// Where the model comes from, names; for PCs.
@@ -74,6 +76,7 @@ impl fmt::Display for Tag {
 pub(crate) struct Sections<'m> {
     pub(crate) program: Option<&'m [u8]>,
     pub(crate) tensors: Option<&'m [u8]>,
+    pub(crate) parts: Option<&'m [u8]>,
     pub(crate) weights: Option<&'m [u8]>,
     pub(crate) info: Option<&'m [u8]>,
     pub(crate) task: Option<&'m [u8]>,
@@ -137,6 +140,7 @@ pub(crate) fn sections(file: &[u8]) -> Result<Sections<'_>, FormatError> {
         let slot = match tag {
             Tag::PROGRAM => &mut found.program,
             Tag::TENSORS => &mut found.tensors,
+            Tag::PARTS => &mut found.parts,
             Tag::WEIGHTS => &mut found.weights,
             Tag::INFO => &mut found.info,
             Tag::TASK => &mut found.task,

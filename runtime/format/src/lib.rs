@@ -21,6 +21,7 @@ mod error;
 #[cfg(feature = "write")]
 mod info;
 mod isa;
+mod parts;
 mod plan;
 mod program;
 mod quant;
@@ -40,6 +41,7 @@ pub use info::{
 };
 pub use isa::{Isa, WeightLayout};
 pub use layout::{Aligned, FORMAT_VERSION, Tag};
+pub use parts::{MAX_PARTS, Parts};
 pub use program::{
     MAX_ARENA_BYTES, MAX_BORDER, MAX_INPUTS, MAX_OPERATORS, MAX_OUTPUTS, Operator, Operators,
     Program, TensorIds,

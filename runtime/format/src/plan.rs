@@ -5,15 +5,20 @@
 //! needed when it is written.
 
 use crate::program::{Operator, Program};
-use crate::{Class, FormatError, RawTensor};
+use crate::{Class, FormatError, Parts, RawTensor};
 
 /// Proves the plan of a program whose tensor records have been checked.
-pub(crate) fn check(program: &Program<'_>, tensors: &[RawTensor]) -> Result<(), FormatError> {
+pub(crate) fn check(
+    program: &Program<'_>,
+    parts: &Parts,
+    tensors: &[RawTensor],
+) -> Result<(), FormatError> {
     let arena = tensors
         .get(..usize::from(program.arena_tensor_count))
         .ok_or(FormatError::Program)?;
     let mut plan = Plan {
         program,
+        parts,
         arena,
         tensor_count: tensors.len(),
         written: 0,
@@ -46,6 +51,7 @@ pub(crate) fn check(program: &Program<'_>, tensors: &[RawTensor]) -> Result<(), 
 
 struct Plan<'a> {
     program: &'a Program<'a>,
+    parts: &'a Parts,
     /// Records of the tensors in the arena.
     arena: &'a [RawTensor],
     /// All tensors, constants included.
@@ -159,10 +165,7 @@ impl Plan<'_> {
         if len == 0 {
             return Ok(());
         }
-        let inside = offset
-            .checked_add(len)
-            .is_some_and(|end| end <= self.program.arena_bytes)
-            && offset.is_multiple_of(16);
+        let inside = self.parts.hold(offset, len) && offset.is_multiple_of(16);
         let free = self
             .live(step)
             .all(|(_, record)| !overlap(offset, len, record.offset, record.len_bytes));
@@ -188,26 +191,26 @@ fn overlap(a: u32, a_len: u32, b: u32, b_len: u32) -> bool {
     a < b.wrapping_add(b_len) && b < a.wrapping_add(a_len)
 }
 
-/// Proves that a record does not contradict itself, and lies inside its memory.
+/// Proves that a record does not contradict itself, and lies inside one memory.
 pub(crate) fn check_record(
     record: &RawTensor,
     in_arena: bool,
-    arena_bytes: u32,
+    parts: &Parts,
     weights_len: usize,
 ) -> Result<(), RecordFault> {
     let class = Class::from_code(record.class).ok_or(RecordFault::Malformed)?;
-    let memory_bytes = match (class, in_arena) {
-        (Class::Arena, true) => arena_bytes as usize,
-        (Class::Constant, false) => weights_len,
+    let inside = match (class, in_arena) {
+        (Class::Arena, true) => parts.hold(record.offset, record.len_bytes),
+        (Class::Constant, false) => record
+            .offset
+            .checked_add(record.len_bytes)
+            .is_some_and(|end| end as usize <= weights_len),
         (Class::State | Class::External, _) => return Err(RecordFault::Class),
         _ => return Err(RecordFault::Malformed),
     };
     let sound = dims_fit(record)
         && record.offset.is_multiple_of(16)
-        && record
-            .offset
-            .checked_add(record.len_bytes)
-            .is_some_and(|end| end as usize <= memory_bytes)
+        && inside
         && record.first_step <= record.last_step
         && (in_arena || record.last_step == 0)
         && record.reserved == 0

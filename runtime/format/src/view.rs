@@ -4,7 +4,9 @@ use bytemuck::AnyBitPattern;
 
 use crate::layout::{self, Sections};
 use crate::plan::{self, RecordFault};
-use crate::{Class, DType, FormatError, Program, QParams, RawTensor, Tag, TaskRecord, TensorInfo};
+use crate::{
+    Class, DType, FormatError, Parts, Program, QParams, RawTensor, Tag, TaskRecord, TensorInfo,
+};
 
 /// A model file whose structure has been proved.
 ///
@@ -14,6 +16,7 @@ use crate::{Class, DType, FormatError, Program, QParams, RawTensor, Tag, TaskRec
 pub struct ModelView<'m> {
     file: &'m [u8],
     program: Program<'m>,
+    parts: Parts,
     tensors: &'m [RawTensor],
     weights: &'m [u8],
     task: Option<&'m [u8]>,
@@ -34,6 +37,7 @@ impl<'m> ModelView<'m> {
         let Sections {
             program,
             tensors,
+            parts,
             weights,
             info,
             task,
@@ -41,6 +45,7 @@ impl<'m> ModelView<'m> {
         } = layout::sections(file)?;
         let missing = |tag| FormatError::SectionMissing { tag };
         let program = Program::decode(program.ok_or(missing(Tag::PROGRAM))?)?;
+        let parts = Parts::decode(parts, program.arena_bytes)?;
         let tensors = tensors.ok_or(missing(Tag::TENSORS))?;
         let tensors: &[RawTensor] =
             bytemuck::try_cast_slice(tensors).map_err(|_| FormatError::Tensor { index: 0 })?;
@@ -50,17 +55,18 @@ impl<'m> ModelView<'m> {
         let weights = weights.unwrap_or_default();
         for (index, record) in (0_u16..).zip(tensors) {
             let in_arena = index < program.arena_tensor_count;
-            plan::check_record(record, in_arena, program.arena_bytes, weights.len()).map_err(
+            plan::check_record(record, in_arena, &parts, weights.len()).map_err(
                 |fault| match fault {
                     RecordFault::Malformed => FormatError::Tensor { index },
                     RecordFault::Class => FormatError::TensorClass { index },
                 },
             )?;
         }
-        plan::check(&program, tensors)?;
+        plan::check(&program, &parts, tensors)?;
         Ok(ModelView {
             file,
             program,
+            parts,
             tensors,
             weights,
             task,
@@ -77,6 +83,11 @@ impl<'m> ModelView<'m> {
     /// The program: entry point and operators.
     pub fn program(&self) -> &Program<'m> {
         &self.program
+    }
+
+    /// The parts of the arena.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// How many tensors there are, constants included.

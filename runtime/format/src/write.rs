@@ -117,6 +117,8 @@ pub struct Writer {
     shared: BTreeMap<Vec<u8>, u32>,
     operators: Vec<OperatorDraft>,
     macs: u64,
+    /// Bytes of the arena's parts; empty where there is one.
+    parts: Vec<u32>,
 }
 
 impl Writer {
@@ -129,6 +131,7 @@ impl Writer {
             shared: BTreeMap::new(),
             operators: Vec::new(),
             macs: 0,
+            parts: Vec::new(),
         }
     }
 
@@ -267,6 +270,16 @@ impl Writer {
         Ok(())
     }
 
+    /// Cuts the arena into parts of these sizes, each a multiple of 16, that may lie in memories of their own. Offsets stay those of the whole arena. A
+    /// list of fewer than two changes nothing.
+    pub fn parts(&mut self, sizes: &[u32]) {
+        self.parts = if sizes.len() < 2 {
+            Vec::new()
+        } else {
+            sizes.to_vec()
+        };
+    }
+
     /// Multiply-accumulates of the operators so far.
     pub fn macs(&self) -> u64 {
         self.macs
@@ -306,6 +319,13 @@ impl Writer {
                 .checked_add(len)
                 .and_then(|end| end.checked_next_multiple_of(ALIGN as u32));
             arena_bytes = arena_bytes.max(end.ok_or(WriteError::TooLarge)?);
+        }
+        if !self.parts.is_empty() {
+            let whole = self
+                .parts
+                .iter()
+                .try_fold(0_u32, |sum, &size| sum.checked_add(size));
+            arena_bytes = whole.ok_or(WriteError::TooLarge)?;
         }
         let mut index = alloc::vec![0_u16; order.len()];
         for (at, tensor) in order.iter().enumerate() {
@@ -365,6 +385,10 @@ impl Writer {
                 bytemuck::cast_slice(&records).to_vec(),
             ),
         ]);
+        if !self.parts.is_empty() {
+            let sizes = self.parts.iter().flat_map(|size| size.to_le_bytes());
+            sections.push((Tag::PARTS, SECTION_REQUIRED, sizes.collect()));
+        }
         if let Some(task) = task {
             sections.push((Tag::TASK, 0, encode(task)));
         }

@@ -340,3 +340,93 @@ fn names_follow_the_order_of_the_file() {
     assert_eq!(info.tensor_names, ["x", "y", "z", "table"]);
     assert_eq!(info.layer_names, ["layer", "layer"]);
 }
+
+/// `x` at 0 and `y` at 48, 32 bytes each, and 16 bytes of scratch at 96, in an arena of these parts.
+fn in_parts(sizes: &[u32]) -> Result<Vec<u8>, WriteError> {
+    let mut m = Model::new();
+    let (x, y) = (m.at("x", 0), m.at("y", 48));
+    let table = m.table;
+    let scratch = Scratch {
+        offset: 96,
+        bytes: 16,
+    };
+    m.op(&Lookup { len: LEN }, &[x, table], y, scratch);
+    m.writer.parts(sizes);
+    m.finish(&[x], &[y])
+}
+
+#[test]
+fn parts_are_ranges_one_behind_the_other() {
+    let ends = |sizes: &[u32]| {
+        let file = AlignedBytes::from(in_parts(sizes).unwrap().as_slice());
+        let view = ModelView::new_checked(&file).unwrap();
+        let parts = view.parts();
+        assert_eq!(parts.count(), sizes.len().max(1));
+        let lens = parts.iter().map(|range| range.len() as u32);
+        assert!(lens.eq(parts.sizes().into_iter().take(parts.count())));
+        let ends: Vec<u32> = parts.iter().map(|range| range.end).collect();
+        assert_eq!(ends.last(), Some(&view.program().arena_bytes));
+        ends
+    };
+    assert_eq!(ends(&[]), [112]);
+    assert_eq!(ends(&[112]), [112], "one part is none");
+    assert_eq!(ends(&[48, 80]), [48, 128]);
+    assert_eq!(ends(&[32, 16, 48, 16]), [32, 48, 96, 112]);
+}
+
+#[test]
+fn nothing_lies_across_the_end_of_a_part() {
+    assert!(in_parts(&[96, 16]).is_ok());
+    for (sizes, tensor) in [([16, 96], 0), ([64, 48], 1)] {
+        assert_eq!(
+            refusal(in_parts(&sizes)),
+            FormatError::Tensor { index: tensor }
+        );
+    }
+    let mut m = Model::new();
+    let (x, y) = (m.at("x", 0), m.at("y", 32));
+    let table = m.table;
+    let scratch = Scratch {
+        offset: 64,
+        bytes: 32,
+    };
+    m.op(&Lookup { len: LEN }, &[x, table], y, scratch);
+    m.writer.parts(&[80, 16]);
+    assert_eq!(
+        refusal(m.finish(&[x], &[y])),
+        FormatError::Scratch { index: 0 }
+    );
+}
+
+#[test]
+fn sizes_of_parts_that_contradict_each_other_are_refused() {
+    for sizes in [
+        [112, 0].as_slice(),
+        &[104, 8],
+        &[16, 16, 16, 16, 48],
+        &[32, 16, 48, 16, 16],
+    ] {
+        assert_eq!(refusal(in_parts(sizes)), FormatError::Parts, "{sizes:?}");
+    }
+    // Too small an arena for what lies in it.
+    assert_eq!(
+        refusal(in_parts(&[48, 48])),
+        FormatError::Scratch { index: 0 }
+    );
+    let file = in_parts(&[48, 64]).unwrap();
+    let at = |tag: &[u8]| file.windows(4).position(|bytes| bytes == tag).unwrap();
+    let entry = at(b"PART");
+    let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+    let (offset, len) = (word(entry + 8) as usize, word(entry + 12));
+    assert_eq!(len, 8);
+    // Another sum than the arena's, and a list of one, or of one and a half.
+    for (position, value) in [(offset, 64), (entry + 12, 4), (entry + 12, 6)] {
+        let mut damaged = file.clone();
+        damaged[position..position + 4].copy_from_slice(&(value as u32).to_le_bytes());
+        let damaged = AlignedBytes::from(damaged.as_slice());
+        assert_eq!(
+            ModelView::new_checked(&damaged).err(),
+            Some(FormatError::Parts)
+        );
+    }
+}

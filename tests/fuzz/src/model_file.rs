@@ -1,7 +1,9 @@
 //! What must hold for any bytes that claim to be a model file. The fuzz target and the gate's damage test share this file.
 
+use std::ops::Range;
+
 use ocellus::format::ops::{AveragePool2d, MaxPool2d, OpCode};
-use ocellus::format::{AlignedBytes, FormatError, Isa, ModelView, verify};
+use ocellus::format::{AlignedBytes, FormatError, Isa, MAX_PARTS, ModelView, verify};
 use ocellus::kernels::{Kernels, WithKernels, dispatch};
 use ocellus::{Engine, Hook, LoadError, Model, OpTable, Written};
 
@@ -62,11 +64,8 @@ impl WithKernels for LoadAndRun<'_> {
         if taps(model.view()) > 50_000_000 {
             return Ending::TooLong;
         }
-        let mut memory = vec![CANARY; ARENA_BYTES + 16 + 2 * CANARY_BYTES];
-        let skip = memory.as_ptr().addr().wrapping_neg() % 16;
-        let len = ARENA_BYTES.min(model.arena_bytes());
-        let arena = skip + CANARY_BYTES..skip + CANARY_BYTES + len;
-        let mut engine = match Engine::new(model, kernels, &mut memory[arena.clone()]) {
+        let mut memories = Memories::of(&model);
+        let mut engine = match Engine::in_parts(model, kernels, memories.parts()) {
             Ok(engine) => engine,
             Err(error) => return Ending::Refused(error),
         };
@@ -91,12 +90,45 @@ impl WithKernels for LoadAndRun<'_> {
                 .expect("a proved model has its outputs");
             assert_eq!(output.values.len(), output.info.len_bytes as usize);
         }
-        let outside = memory[..arena.start].iter().chain(&memory[arena.end..]);
-        assert!(
-            outside.copied().all(|byte| byte == CANARY),
-            "the run wrote outside its arena"
-        );
+        assert!(memories.canaries_live(), "the run wrote outside its arena");
         Ending::Ran
+    }
+}
+
+/// A memory for each part of the arena, each with canaries on both sides.
+struct Memories {
+    bytes: [Vec<u8>; MAX_PARTS],
+    parts: [Range<usize>; MAX_PARTS],
+}
+
+impl Memories {
+    fn of<K: Kernels>(model: &Model<'_, K>) -> Memories {
+        let mut memories = Memories {
+            bytes: [(); MAX_PARTS].map(|()| vec![CANARY; ARENA_BYTES + 16 + 2 * CANARY_BYTES]),
+            parts: Default::default(),
+        };
+        let places = memories.bytes.iter().zip(&mut memories.parts);
+        for ((bytes, place), part) in places.zip(model.view().parts().iter()) {
+            let start = bytes.as_ptr().addr().wrapping_neg() % 16 + CANARY_BYTES;
+            *place = start..start + ARENA_BYTES.min(part.len());
+        }
+        memories
+    }
+
+    fn parts(&mut self) -> [&mut [u8]; MAX_PARTS] {
+        let mut places = self.parts.iter();
+        self.bytes.each_mut().map(|bytes| {
+            let place = places.next().expect("as many");
+            &mut bytes[place.clone()]
+        })
+    }
+
+    fn canaries_live(&self) -> bool {
+        let memories = self.bytes.iter().zip(&self.parts);
+        memories.into_iter().all(|(bytes, place)| {
+            let outside = bytes[..place.start].iter().chain(&bytes[place.end..]);
+            outside.copied().all(|byte| byte == CANARY)
+        })
     }
 }
 

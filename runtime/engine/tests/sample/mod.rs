@@ -251,6 +251,16 @@ fn computed(b: &mut Builder, picture: TensorRef) -> TensorRef {
 
 /// The file. Input: `[6, 6, 2]`. Outputs: ten scores, and a `[3, 3, 4]` picture.
 pub(crate) fn every_operator() -> Vec<u8> {
+    written(false)
+}
+
+/// The same, with an arena of three parts: the input lies in the first, the first convolution and its scratch in the second.
+#[allow(dead_code, reason = "not every test that includes this file needs it")]
+pub(crate) fn every_operator_in_parts() -> Vec<u8> {
+    written(true)
+}
+
+fn written(in_parts: bool) -> Vec<u8> {
     let mut b = Builder {
         writer: Writer::new(Isa::Reference),
         end: 0,
@@ -274,6 +284,7 @@ pub(crate) fn every_operator() -> Vec<u8> {
     let scratch = b.scratch(64);
     b.op_with(&params, &[x, w, bias, m, s], conv, scratch);
 
+    let first_end = b.end;
     let depthwise = b.apart(&[6, 6, 4]);
     let [w, bias, m, s] = b.weights(&[3, 3, 4], 4);
     let params = DepthwiseConv2d {
@@ -543,6 +554,10 @@ pub(crate) fn every_operator() -> Vec<u8> {
         },
         labels: "zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine",
     };
+    if in_parts {
+        let sizes = [conv_offset, first_end - conv_offset, b.end - first_end];
+        b.writer.parts(&sizes);
+    }
     b.writer
         .finish("main", &[x], &[scores, larger], info, Some(&task))
         .expect("a sound model")
