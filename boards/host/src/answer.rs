@@ -62,8 +62,10 @@ pub enum Answer {
     Loaded {
         /// Bytes of arena.
         arena_bytes: u32,
-        /// Memory region that holds it.
+        /// Memory region that holds it, or its first part.
         region: String,
+        /// Region and bytes of each part; one where the arena has one part.
+        parts: Vec<(String, u32)>,
         /// Operators in the program.
         operators: u16,
         /// Tensors to write.
@@ -112,8 +114,10 @@ pub enum Answer {
         statics_bytes: Option<u32>,
         /// The loaded model's arena.
         arena_bytes: u32,
-        /// Memory region that holds it.
+        /// Memory region that holds it, or its first part.
         region: String,
+        /// Region and bytes of each part; one where the arena has one part, or where no model is loaded.
+        parts: Vec<(String, u32)>,
     },
     /// What became of the kernels' cases.
     Conformance {
@@ -146,6 +150,7 @@ struct Draft {
     classes: Vec<Class>,
     detections: Vec<Detection>,
     rows: Vec<CaseRow>,
+    parts: Vec<(String, u32)>,
     refused: Option<DeviceError>,
 }
 
@@ -218,6 +223,9 @@ impl<'j> Listener<'j> {
                 offset,
                 data,
             } => self.draft.tap(tensor, offset, data),
+            Response::ArenaPart { bytes, region } => {
+                self.draft.parts.push((region.to_owned(), bytes));
+            }
             Response::Class(class) => self.draft.classes.push(class),
             Response::Detection(detection) => self.draft.detections.push(detection),
             Response::Case(row) => {
@@ -261,6 +269,15 @@ impl Draft {
         }
     }
 
+    /// The parts that were named, or the one part.
+    fn parts(&self, region: &str, arena_bytes: u32) -> Vec<(String, u32)> {
+        if self.parts.is_empty() {
+            vec![(region.to_owned(), arena_bytes)]
+        } else {
+            self.parts.clone()
+        }
+    }
+
     fn finish(self, step: &Step, last: &Response<'_>) -> Answer {
         if let Some(error) = self.refused {
             return Answer::Refused(error);
@@ -294,6 +311,7 @@ impl Draft {
             ) => Answer::Loaded {
                 arena_bytes,
                 region: region.to_owned(),
+                parts: self.parts(region, arena_bytes),
                 operators,
                 inputs,
                 outputs,
@@ -331,6 +349,7 @@ impl Draft {
                 statics_bytes,
                 arena_bytes,
                 region: region.to_owned(),
+                parts: self.parts(region, arena_bytes),
             },
             (Response::Conformance(verdict), _) => Answer::Conformance {
                 rows: self.rows,

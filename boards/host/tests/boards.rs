@@ -6,7 +6,7 @@ mod sample;
 use ocellus::kernels::Reference;
 use ocellus::{Engine, Model, OpTable};
 use ocellus_board_api::PixelFormat;
-use ocellus_board_file::Board;
+use ocellus_board_file::{Board, Role};
 use ocellus_board_host::{
     Answer, DeviceError, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image, run,
 };
@@ -172,6 +172,62 @@ fn answers_like_the_definition(name: &str) {
     }
 }
 
+/// An arena of three parts gives the same bytes, wherever the parts lie; the board says where.
+fn runs_in_parts(name: &str) {
+    let (host, board, image) = prepare(name, &OperatorSet::All, Variant::Plain);
+    let (input, outputs) = expected(&sample::every_operator());
+    let file = sample::every_operator_in_parts();
+    let aligned = AlignedBytes::from(file.as_slice());
+    let view = ModelView::new_checked(&aligned).expect("sound");
+    let mut job = Job::new(file);
+    let run_once = |job: &mut Job| {
+        job.steps.push(Step::Load);
+        job.steps.push(Step::Input {
+            index: 0,
+            data: input.clone(),
+        });
+        job.steps.push(Step::Infer { progress: false });
+        let lens = (0..).zip(&outputs);
+        job.steps.extend(lens.map(|(index, output)| Step::Output {
+            index,
+            len: output.len() as u32,
+        }));
+        job.steps.push(Step::Memory);
+    };
+    // Twice: an earlier model's memories are free again.
+    run_once(&mut job);
+    run_once(&mut job);
+    let answers = run(&host, &board, image.as_ref(), &job, &mut |_| ()).expect("it answers");
+    let region = board
+        .slots_of(Role::Arena)
+        .next()
+        .map_or("heap", |(_, region)| &region.name);
+    let placed: Vec<_> = (view.parts().iter())
+        .map(|part| (region.to_owned(), part.len() as u32))
+        .collect();
+    assert_eq!(placed.len(), 3);
+    let mut seen = 0;
+    for answer in &answers {
+        match answer {
+            Answer::Loaded { parts, .. } | Answer::Memory { parts, .. } => {
+                assert_eq!(*parts, placed);
+                seen += 1;
+            }
+            Answer::Refused(error) => panic!("{error:?}"),
+            _ => {}
+        }
+    }
+    assert_eq!(seen, 4);
+    let there = answers.into_iter().filter_map(|answer| match answer {
+        Answer::Output(bytes) => Some(bytes),
+        _ => None,
+    });
+    assert_eq!(
+        there.collect::<Vec<_>>(),
+        [outputs.clone(), outputs].concat()
+    );
+}
+
 /// A model that negates an 8 by 8 picture; its values are the scores. Its arena is larger than any on-chip memory.
 fn negative() -> Vec<u8> {
     let q = QParams {
@@ -298,6 +354,7 @@ macro_rules! boards {
         #[test]
         fn $test() {
             answers_like_the_definition($name);
+            runs_in_parts($name);
             sees_like_the_pc($name);
         }
     )*};

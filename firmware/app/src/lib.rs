@@ -10,6 +10,7 @@ mod conformance;
 mod idle;
 mod loaded;
 pub mod markers;
+mod place;
 #[cfg(feature = "signed")]
 mod signed;
 mod task;

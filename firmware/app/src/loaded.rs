@@ -1,5 +1,6 @@
 //! Requests with a model in its arena.
 
+use ocellus::format::MAX_PARTS;
 use ocellus::kernels::Kernels;
 use ocellus::{Engine, Model};
 use ocellus_board_api::{Camera, Clock, Link, LinkError, MemorySlots};
@@ -8,7 +9,9 @@ use ocellus_protocol::{DeviceError, MAX_MESSAGE_BYTES, Request, Response};
 use sha2::{Digest, Sha256};
 
 use crate::idle::Desk;
+use crate::place::{Places, place};
 use crate::watch::{MAX_TAPS, Taps, Undisturbed, Watch};
+use crate::wire::Wire;
 use crate::{Next, capture, markers, task};
 
 /// Loads the model and answers until it is to be loaded again.
@@ -22,17 +25,18 @@ pub(crate) fn load_and_serve<K: Kernels, L: Link>(
     markers::begin_load();
     let loaded = load(desk, arenas);
     markers::end_load();
-    let (engine, region) = match loaded {
+    let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             desk.wire.refuse(error)?;
             return desk.serve_without_model(arenas);
         }
     };
-    let program = engine.model().view().program();
+    loaded.send_parts(&mut desk.wire)?;
+    let program = loaded.engine.model().view().program();
     desk.wire.answer(&Response::Loaded {
         arena_bytes: program.arena_bytes,
-        region,
+        region: loaded.region(),
         operators: program.operator_count,
         inputs: program.inputs.len() as u8,
         outputs: program.outputs.len() as u8,
@@ -41,43 +45,54 @@ pub(crate) fn load_and_serve<K: Kernels, L: Link>(
         desk,
         camera,
         clock,
-        engine,
-        region,
+        loaded,
         taps: Taps::default(),
         geometry: None,
     };
     session.serve(frames)
 }
 
-/// Proves the model and takes the first memory that holds its arena.
+/// Proves the model and takes a memory for each part of its arena.
 #[inline(never)]
 fn load<'m, 'a, K: Kernels, L: Link>(
     desk: &Desk<'m, K, L>,
     arenas: &'a mut MemorySlots<'_>,
-) -> Result<(Engine<'m, 'a, K>, &'a str), DeviceError> {
+) -> Result<Loaded<'m, 'a, K>, DeviceError> {
     #[cfg(feature = "signed")]
     if let Some(signer) = desk.signer {
         crate::signed::check(desk.model(), signer)?;
     }
     let model = Model::load(desk.model(), &desk.ops).map_err(DeviceError::Load)?;
-    let needed = model.arena_bytes();
-    let mut largest = 0;
-    for memory in arenas.iter_mut().flatten() {
-        largest = largest.max(memory.bytes.len());
-        let usable = memory
-            .bytes
-            .len()
-            .saturating_sub(memory.bytes.as_ptr().addr().wrapping_neg() & 15);
-        if usable >= needed {
-            let engine =
-                Engine::new(model, desk.kernels, memory.bytes).map_err(DeviceError::Load)?;
-            return Ok((engine, memory.region));
-        }
+    let Places { memories, regions } = place(model.view().parts().sizes(), arenas)?;
+    let engine = Engine::in_parts(model, desk.kernels, memories).map_err(DeviceError::Load)?;
+    Ok(Loaded { engine, regions })
+}
+
+/// A model in its arena.
+struct Loaded<'m, 'a, K: 'static> {
+    engine: Engine<'m, 'a, K>,
+    /// The memory of each part.
+    regions: [&'a str; MAX_PARTS],
+}
+
+impl<K: Kernels> Loaded<'_, '_, K> {
+    /// The memory of the first part, which is that of the arena where there is one part.
+    fn region(&self) -> &str {
+        self.regions.first().copied().unwrap_or_default()
     }
-    Err(DeviceError::ArenaTooSmall {
-        needed_bytes: needed as u32,
-        largest_bytes: largest as u32,
-    })
+
+    /// Says where each part lies, where there are several.
+    fn send_parts<L: Link>(&self, wire: &mut Wire<'_, L>) -> Result<(), LinkError> {
+        let parts = self.engine.model().view().parts();
+        if parts.count() < 2 {
+            return Ok(());
+        }
+        let sizes = parts.sizes().into_iter().zip(self.regions);
+        for (bytes, region) in sizes.take(parts.count()) {
+            wire.answer(&Response::ArenaPart { bytes, region })?;
+        }
+        Ok(())
+    }
 }
 
 /// A loaded model and the conversation about it.
@@ -85,9 +100,7 @@ struct Session<'s, 'b, 'm, 'a, K: 'static, L, C, T> {
     desk: &'s mut Desk<'b, K, L>,
     camera: &'s mut C,
     clock: &'s mut T,
-    engine: Engine<'m, 'a, K>,
-    /// The memory that holds the arena.
-    region: &'a str,
+    loaded: Loaded<'m, 'a, K>,
     taps: Taps,
     /// How the last frame became the input.
     geometry: Option<Geometry>,
@@ -109,12 +122,18 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
                 Request::Infer { progress } => self.infer(progress)?,
                 Request::GetOutput { index, offset, len } => self.get_output(index, offset, len)?,
                 Request::HashOutput { index } => self.hash_output(index)?,
-                Request::Task => {
-                    task::report(&self.engine, self.geometry.as_ref(), &mut self.desk.wire)?
-                }
+                Request::Task => task::report(
+                    &self.loaded.engine,
+                    self.geometry.as_ref(),
+                    &mut self.desk.wire,
+                )?,
                 request => {
-                    let arena_bytes = self.engine.model().arena_bytes() as u32;
-                    self.desk.answer(&request, arena_bytes, self.region)?;
+                    if request == Request::Memory {
+                        self.loaded.send_parts(&mut self.desk.wire)?;
+                    }
+                    let arena_bytes = self.loaded.engine.model().arena_bytes() as u32;
+                    self.desk
+                        .answer(&request, arena_bytes, self.loaded.region())?;
                 }
             }
         }
@@ -123,7 +142,7 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
 
     fn set_input(&mut self, index: u8, offset: u32, data: &[u8]) -> Result<(), LinkError> {
         self.geometry = None;
-        let Some(input) = self.engine.input(usize::from(index)) else {
+        let Some(input) = self.loaded.engine.input(usize::from(index)) else {
             return self.desk.wire.refuse(DeviceError::NoSuchTensor {
                 index: u16::from(index),
             });
@@ -146,14 +165,14 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
 
     fn capture(&mut self, index: u8, frames: &mut MemorySlots<'_>) -> Result<(), LinkError> {
         self.geometry = None;
-        let preprocess = match self.engine.model().view().task() {
+        let preprocess = match self.loaded.engine.model().view().task() {
             Ok(record) => record.and_then(|record| record.preprocess),
             Err(error) => return self.desk.wire.refuse(DeviceError::Load(error.into())),
         };
         let Some(preprocess) = preprocess else {
             return self.desk.wire.refuse(DeviceError::NoTask);
         };
-        let Some(input) = self.engine.input(usize::from(index)) else {
+        let Some(input) = self.loaded.engine.input(usize::from(index)) else {
             return self.desk.wire.refuse(DeviceError::NoSuchTensor {
                 index: u16::from(index),
             });
@@ -172,7 +191,14 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
     }
 
     fn tap(&mut self, tensor: u16) -> Result<(), LinkError> {
-        let known = tensor < self.engine.model().view().program().arena_tensor_count;
+        let known = tensor
+            < self
+                .loaded
+                .engine
+                .model()
+                .view()
+                .program()
+                .arena_tensor_count;
         if !known {
             return self
                 .desk
@@ -191,7 +217,7 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
     fn infer(&mut self, progress: bool) -> Result<(), LinkError> {
         let (us, cycles) = (self.clock.now_us(), self.clock.now_cycles());
         let result = if progress || !self.taps.is_empty() {
-            let total = self.engine.model().view().program().operator_count;
+            let total = self.loaded.engine.model().view().program().operator_count;
             let mut watch = Watch {
                 wire: &mut self.desk.wire,
                 taps: &self.taps,
@@ -199,14 +225,14 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
                 total,
                 failed: None,
             };
-            let result = self.engine.run(&mut watch);
+            let result = self.loaded.engine.run(&mut watch);
             match watch.failed {
                 Some(error) => return Err(error),
                 None => result,
             }
         } else {
             markers::begin_inference();
-            let result = self.engine.run(&mut Undisturbed);
+            let result = self.loaded.engine.run(&mut Undisturbed);
             markers::end_inference();
             result
         };
@@ -223,7 +249,7 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
     }
 
     fn get_output(&mut self, index: u8, offset: u32, len: u32) -> Result<(), LinkError> {
-        let Some(output) = self.engine.output(usize::from(index)) else {
+        let Some(output) = self.loaded.engine.output(usize::from(index)) else {
             return self.desk.wire.refuse(DeviceError::NoSuchTensor {
                 index: u16::from(index),
             });
@@ -243,7 +269,7 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
     }
 
     fn hash_output(&mut self, index: u8) -> Result<(), LinkError> {
-        let Some(output) = self.engine.output(usize::from(index)) else {
+        let Some(output) = self.loaded.engine.output(usize::from(index)) else {
             return self.desk.wire.refuse(DeviceError::NoSuchTensor {
                 index: u16::from(index),
             });

@@ -19,7 +19,8 @@ pub enum Request<'a> {
     },
     /// Checks the model's SHA-256, as after an update. Answered by [`Response::Verified`].
     Verify,
-    /// Proves the model's structure and takes an arena. Answered by [`Response::Loaded`]. An earlier model is let go first.
+    /// Proves the model's structure and takes an arena. Sends [`Response::ArenaPart`] for each of several parts. Answered by [`Response::Loaded`]. An
+    /// earlier model is let go first.
     Load,
     /// Writes a piece of input `index`. Answered by [`Response::Done`].
     SetInput {
@@ -64,7 +65,7 @@ pub enum Request<'a> {
     /// Decodes the outputs as the model's task section says. Sends [`Response::Class`] or [`Response::Detection`].
     /// Answered by [`Response::Done`].
     Task,
-    /// Answered by [`Response::Memory`].
+    /// Sends [`Response::ArenaPart`] for each of several parts of a loaded model's arena. Answered by [`Response::Memory`].
     Memory,
     /// Runs every kernel's cases. Sends [`Response::Case`] for each operator. Answered by [`Response::Conformance`].
     /// Only before a model is loaded: the cases use the memory of its arena.
@@ -103,7 +104,7 @@ pub enum Response<'a> {
     Loaded {
         /// Bytes of the arena that it takes.
         arena_bytes: u32,
-        /// The memory region that holds the arena.
+        /// The memory region that holds the arena, or its first part.
         region: &'a str,
         /// Operators in the program.
         operators: u16,
@@ -172,7 +173,7 @@ pub enum Response<'a> {
         statics_bytes: Option<u32>,
         /// The loaded model's arena; 0 without a model.
         arena_bytes: u32,
-        /// The memory region that holds the arena; empty without a model.
+        /// The memory region that holds the arena, or its first part; empty without a model.
         region: &'a str,
     },
     /// How one operator's kernel did.
@@ -181,6 +182,13 @@ pub enum Response<'a> {
     Conformance(Verdict),
     /// The request was not carried out. Final.
     Error(DeviceError),
+    /// Where a part of the arena lies, in the parts' order. An arena of one part has none of these.
+    ArenaPart {
+        /// Its bytes.
+        bytes: u32,
+        /// The memory region that holds it.
+        region: &'a str,
+    },
 }
 
 impl Response<'_> {
@@ -194,6 +202,7 @@ impl Response<'_> {
                 | Response::Class(_)
                 | Response::Detection(_)
                 | Response::Case(_)
+                | Response::ArenaPart { .. }
         )
     }
 }
@@ -272,11 +281,11 @@ pub enum DeviceError {
         /// Bytes of the tensor.
         tensor_bytes: u32,
     },
-    /// No memory region holds the arena; use a smaller input or a board with more memory.
+    /// No memory region holds the arena, or a part of it; use a smaller input or a board with more memory.
     ArenaTooSmall {
-        /// Bytes that the model needs.
+        /// Bytes of the arena or the part.
         needed_bytes: u32,
-        /// Bytes of the largest region.
+        /// Bytes of the largest region, or of what the parts before have left of it.
         largest_bytes: u32,
     },
     /// No memory region holds a camera frame beside the arena.
