@@ -63,6 +63,9 @@ pub(crate) fn measure(
     if source.options.input_shapes.is_empty() {
         source.options.input_shapes = recorded_shapes(&info.options);
     }
+    if source.options.outputs.is_empty() {
+        source.options.outputs = recorded_cuts(&info.options);
+    }
     let disabled: Vec<String> = info
         .options
         .iter()
@@ -233,6 +236,12 @@ fn suspect(rows: &[Row]) -> Option<String> {
             .map(|(row, _)| row.name().to_owned())
     };
     largest(|row| row.own).or_else(|| largest(|row| row.clipped))
+}
+
+/// The tensors at which a conversion ended the model, from the model file's record.
+pub(crate) fn recorded_cuts(options: &[(String, String)]) -> Vec<String> {
+    let cuts = options.iter().filter(|(key, _)| key == "cut");
+    cuts.map(|(_, name)| name.clone()).collect()
 }
 
 /// The shapes that a conversion was given, from the model file's record.

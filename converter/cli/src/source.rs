@@ -32,6 +32,7 @@ impl Source {
             recipe: recipe.unwrap_or_default(),
             options: ImportOptions {
                 input_shapes: args.inputs.clone(),
+                outputs: args.cut.clone(),
             },
         })
     }

@@ -91,14 +91,14 @@ pub(crate) fn advice(
     let names: Vec<String> = at
         .iter()
         .take(MAX_NAMES)
-        .map(|name| format!("`{}`", shown(name)))
+        .map(|name| format!("`--cut {}`", shown(name)))
         .collect();
     let more = match at.len().saturating_sub(MAX_NAMES) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     Some(format!(
-        "to cut it there, make {}{more} the model's outputs and compute the rest from them",
-        names.join(", ")
+        "to cut it there, convert with {}{more} and compute the rest from those outputs",
+        names.join(" ")
     ))
 }

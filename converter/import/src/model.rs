@@ -19,7 +19,8 @@ use crate::fold::fold;
 use crate::inline::inline;
 use crate::operators::{can_import, import_node};
 use crate::source::{
-    ImportOptions, Imported, SourceFormat, StatedSize, check_overrides, read, settle_shape,
+    ImportOptions, Imported, SourceFormat, StatedSize, check_overrides, find_output, read,
+    settle_shape,
 };
 use crate::values::{Cx, Importer, Live, OnnxFile, Value};
 
@@ -76,6 +77,7 @@ pub(crate) fn import(
 ) -> Outcome<Imported> {
     let mut model = decode(bytes)?;
     inline(&mut model, MAX_NODES)?;
+    cut_to(&mut model, options)?;
     let opset = model
         .opset_import
         .iter()
@@ -146,6 +148,45 @@ pub(crate) fn import(
         source_sha256: Sha256::digest(bytes).into(),
         notes: importer.notes,
     })
+}
+
+/// Makes the tensors that the options name the outputs of the model.
+fn cut_to(model: &mut ModelProto, options: &ImportOptions) -> Outcome<()> {
+    let Some(file) = model.graph.as_mut().filter(|_| !options.outputs.is_empty()) else {
+        return Ok(());
+    };
+    let mut outputs = Vec::with_capacity(options.outputs.len());
+    for wanted in &options.outputs {
+        let computed = file.node.iter().flat_map(|node| &node.output);
+        let named = file.input.iter().map(|info| &info.name).chain(computed);
+        let name = find_output(wanted, named.map(String::as_str))?.to_owned();
+        let stated = file.output.iter().chain(&file.value_info);
+        let stated = stated.into_iter().find(|info| info.name == name).cloned();
+        outputs.push(stated.unwrap_or(ValueInfoProto {
+            name,
+            ..Default::default()
+        }));
+    }
+    file.output = outputs;
+    Ok(())
+}
+
+/// As [`cut_to`], without the nodes that the outputs do not need, for readers that do not look what is needed.
+pub(crate) fn cut_off(model: &mut ModelProto, options: &ImportOptions) -> Outcome<()> {
+    if options.outputs.is_empty() {
+        return Ok(());
+    }
+    inline(model, MAX_NODES)?;
+    cut_to(model, options)?;
+    if let Some(file) = &mut model.graph {
+        let mut needed = vec![false; file.node.len()];
+        for index in order(file)? {
+            needed[index] = true;
+        }
+        let mut needed = needed.into_iter();
+        file.node.retain(|_| needed.next().unwrap_or(true));
+    }
+    Ok(())
 }
 
 /// The element type and the stated sizes of an input.

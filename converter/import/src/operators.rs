@@ -4,11 +4,11 @@ pub(crate) mod activation;
 mod convolution;
 mod einsum;
 mod generators;
-mod indices;
+pub(crate) mod indices;
 mod interpolate;
 pub(crate) mod linear;
-mod logic;
-mod normalization;
+pub(crate) mod logic;
+pub(crate) mod normalization;
 mod picture;
 pub(crate) mod pointwise;
 mod pool;
@@ -80,7 +80,7 @@ static TABLE: &[Operator] = &[
     row("Dropout", &["ratio", "seed", "is_test"], generators::dropout, "inference: hands its input on"),
     row("Einsum", &["equation"], einsum::einsum, "a transpose, or a product of two operands; no ellipsis"),
     row("Elu", &["alpha"], activation::elu, ""),
-    row("Equal", &[], logic::equal, CONSTANTS),
+    row("Equal", &[], logic::equal, ""),
     row("Erf", &[], activation::erf, ""),
     row("Exp", &[], activation::exp, ""),
     row("Expand", &[], repeat::expand, "constant shape"),
@@ -106,6 +106,7 @@ static TABLE: &[Operator] = &[
     row("LeakyRelu", &["alpha"], activation::leaky_relu, ""),
     row("Less", &[], logic::less, ""),
     row("LessOrEqual", &[], logic::less_or_equal, ""),
+    row("LRN", &["alpha", "beta", "bias", "size"], normalization::local_response_normalization, "1-D and 2-D"),
     row("Log", &[], activation::log, ""),
     row("LogSoftmax", &["axis"], reduce::log_softmax, "the flattening meaning before operator set 13 included"),
     row("LpNormalization", &["axis", "p"], reduce::lp_normalization, ""),

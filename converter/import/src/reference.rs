@@ -12,7 +12,7 @@ use tract_onnx::prelude::{
 
 use crate::constant::ElementType;
 use crate::error::{ImportError, Outcome, Place, Refusal};
-use crate::model::{decode, input_shape, real_inputs};
+use crate::model::{cut_off, decode, input_shape, real_inputs};
 use crate::source::{ImportOptions, check_overrides, read};
 
 /// An input of a [`TractReference`].
@@ -175,7 +175,8 @@ fn load(
     folder: Option<&Path>,
     options: &ImportOptions,
 ) -> Outcome<TractReference> {
-    let proto = decode(bytes)?;
+    let mut proto = decode(bytes)?;
+    cut_off(&mut proto, options)?;
     let Some(file) = &proto.graph else {
         return Err(Refusal::malformed("it holds no graph"));
     };

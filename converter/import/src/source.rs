@@ -13,6 +13,9 @@ use crate::{model, tflite};
 pub struct ImportOptions {
     /// Shapes of inputs, by name; they replace what the file says.
     pub input_shapes: Vec<(String, Vec<usize>)>,
+    /// Tensors, by name, that become the outputs in place of the file's; what only the file's outputs need is not read. Empty: the file's
+    /// own. A name that ends in `...`, as messages shorten long ones, stands for the one tensor that begins so.
+    pub outputs: Vec<String>,
 }
 
 /// A model file as a graph, and what is known about its origin.
@@ -97,6 +100,33 @@ pub fn metadata(path: &Path) -> Result<Vec<(String, String)>, ImportError> {
             false => model::onnx_metadata(&bytes),
         })
         .map_err(|refusal| refusal.in_file(&name))
+}
+
+/// Which of the file's tensors a name of [`ImportOptions::outputs`] means.
+pub(crate) fn find_output<'a>(
+    wanted: &str,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Outcome<&'a str> {
+    if let Some(name) = names.clone().find(|name| *name == wanted) {
+        return Ok(name);
+    }
+    let begins = |begin: &str| -> Vec<&'a str> {
+        let mut found: Vec<&str> = names.clone().filter(|n| n.starts_with(begin)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    };
+    let reason = match wanted.strip_suffix("...").map(begins).as_deref() {
+        Some(&[name]) => return Ok(name),
+        Some(&[first, second, ..]) => {
+            format!("`{}` and `{}` both begin so", shown(first), shown(second))
+        }
+        _ => "the file has no tensor of that name".to_owned(),
+    };
+    Err(Refusal::options(format!(
+        "`--cut` names `{}`, but {reason}; `ocellus inspect` lists the layers of a file that converts, and a refusal names where to cut",
+        shown(wanted)
+    )))
 }
 
 fn import_any(

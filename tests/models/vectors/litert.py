@@ -31,7 +31,9 @@ SAME, VALID = fb.Padding.SAME, fb.Padding.VALID
 # Versions of operators that cover what the cases need; 2 for the others.
 VERSIONS = {B.CONV_2D: 5, B.DEPTHWISE_CONV_2D: 5, B.FULLY_CONNECTED: 5, B.RESIZE_BILINEAR: 3, B.RESIZE_NEAREST_NEIGHBOR: 3,
             B.TRANSPOSE_CONV: 3, B.STRIDED_SLICE: 3, B.SQUARE: 1, B.ADD_N: 1, B.HARD_SWISH: 1, B.SHAPE: 1,
-            B.RELU_0_TO_1: 1, B.RELU_N1_TO_1: 1, B.PRELU: 1, B.GELU: 1, B.ELU: 1, B.ROUND: 1, B.SIN: 1, B.COS: 1, B.LOG: 1, B.SQRT: 1, B.FLOOR: 1, B.CEIL: 1, B.POW: 1, B.TILE: 1, B.NEG: 1, B.EXPAND_DIMS: 1, B.RESHAPE: 1}
+            B.RELU_0_TO_1: 1, B.RELU_N1_TO_1: 1, B.PRELU: 1, B.GELU: 1, B.ELU: 1, B.ROUND: 1, B.SIN: 1, B.COS: 1, B.LOG: 1, B.SQRT: 1, B.FLOOR: 1, B.CEIL: 1, B.POW: 1, B.TILE: 1, B.NEG: 1, B.EXPAND_DIMS: 1, B.RESHAPE: 1,
+            B.LOCAL_RESPONSE_NORMALIZATION: 1, B.EMBEDDING_LOOKUP: 1, B.LOGICAL_AND: 1, B.LOGICAL_OR: 1, B.LOGICAL_NOT: 1, B.CAST: 1, B.SELECT: 1, B.SELECT_V2: 1,
+            B.GATHER_ND: 1, B.GATHER: 4, B.CUSTOM: 1}
 
 
 KERNELS = {"builtin": litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, "reference": litert.OpResolverType.BUILTIN_REF,
@@ -63,7 +65,7 @@ class Model:
     """Operators in order, written as a float model first and then, by the ranges of its tensors, as a quantized one."""
 
     def __init__(self, name):
-        self.name, self.tensors, self.operators = name, [], []
+        self.name, self.tensors, self.operators, self.kernels = name, [], [], "builtin"
         self.inputs, self.outputs, self.samples = [], [], []
         self.rng = np.random.default_rng(SEED ^ zlib.crc32(name.encode()))
 
@@ -114,18 +116,23 @@ class Model:
             graph.tensors.append(self._write_tensor(model, tensor, kind))
         at = {id(tensor): index for index, tensor in enumerate(self.tensors)}
         codes = []
-        for code, options, inputs, outputs in self.operators:
+        for name, options, inputs, outputs in self.operators:
+            code = name
             if code not in codes:
                 codes.append(code)
                 made = fb.OperatorCodeT()
+                if isinstance(code, str):
+                    made.customCode, code = code, B.CUSTOM
                 made.builtinCode, made.deprecatedBuiltinCode = code, min(code, 127)
                 made.version = VERSIONS.get(code, 2)
                 model.operatorCodes.append(made)
             operator = fb.OperatorT()
-            operator.opcodeIndex = codes.index(code)
+            operator.opcodeIndex = codes.index(name)
             operator.inputs = [at[id(t)] for t in inputs]
             operator.outputs = [at[id(t)] for t in outputs]
-            if options is not None:
+            if isinstance(options, bytes):
+                operator.customOptions = np.frombuffer(options, np.uint8)
+            elif options is not None:
                 operator.builtinOptions = options
                 operator.builtinOptionsType = getattr(fb.BuiltinOptions, type(options).__name__[:-1])
             graph.operators.append(operator)
@@ -145,7 +152,7 @@ class Model:
         made.shape = list(self._input_shape(tensor) if shape is None else shape)
         made.type = T.FLOAT32
         if tensor.dtype is not None:
-            made.type = {np.int32: T.INT32, np.int64: T.INT64}[tensor.dtype]
+            made.type = {np.int32: T.INT32, np.int64: T.INT64, np.bool_: T.BOOL}[tensor.dtype]
         elif kind != "float":
             self._scale(tensor, kind)
             made.type = T.INT32 if tensor.of else {"int8": T.INT8, "uint8": T.UINT8}[kind]
@@ -201,7 +208,7 @@ class Model:
         return np.clip(np.round(tensor.values / scales) + zeros, low, high).astype(np.int8 if kind == "int8" else np.uint8)
 
     def run(self, model, samples):
-        peer = interpreter(model)
+        peer = interpreter(model, self.kernels)
         for detail, sample in zip(peer.get_input_details(), samples):
             peer.set_tensor(detail["index"], sample)
         peer.invoke()
@@ -459,7 +466,7 @@ def mean_dropped(m):
     m.op(B.MEAN, options(fb.ReducerOptionsT), [m.input(1, 3, 4, 5), m.ints([-1])])
 
 
-@case(FLOAT)
+@case()
 def sum_of_channels(m):
     m.op(B.SUM, options(fb.ReducerOptionsT, keepDims=True), [m.input(1, 3, 4, 5), m.ints([3])])
 
@@ -644,9 +651,15 @@ def broadcast_to(m):
     m.op(B.BROADCAST_TO, options(fb.BroadcastToOptionsT), [m.input(1, 1, 3, 1), m.ints([1, 2, 3, 2])])
 
 
-@case(FLOAT)
+@case()
 def minimum_of_channels(m):
-    m.op(B.REDUCE_MIN, options(fb.ReducerOptionsT, keepDims=True), [m.input(1, 3, 4, 5), m.ints([3])])
+    x = m.input(1, 3, 4, 5)
+    m.op(B.REDUCE_MIN, options(fb.ReducerOptionsT, keepDims=True), [x, m.ints([3])], same=x)
+
+
+@case()
+def squared_difference(m):
+    m.op(B.SQUARED_DIFFERENCE, options(fb.SquaredDifferenceOptionsT), [m.input(1, 4, 4, 3), m.input(1, 4, 4, 3)])
 
 
 @case()
@@ -674,6 +687,128 @@ def batch_matmul(m):
 @case(FLOAT)
 def batch_matmul_turned(m):
     m.op(B.BATCH_MATMUL, options(fb.BatchMatMulOptionsT, adjX=True, adjY=True), [m.const(1, 4, 3), m.input(1, 5, 4)])
+
+
+@case()
+def batch_matmul_of_two(m):
+    m.op(B.BATCH_MATMUL, options(fb.BatchMatMulOptionsT), [m.input(1, 2, 5, 4), m.input(1, 2, 4, 6)])
+
+
+@case()
+def batch_matmul_of_two_turned(m):
+    m.op(B.BATCH_MATMUL, options(fb.BatchMatMulOptionsT, adjY=True), [m.input(1, 3, 5, 4), m.input(1, 3, 6, 4)])
+
+
+@case(FLOAT)
+def batch_matmul_of_a_stack(m):
+    m.op(B.BATCH_MATMUL, options(fb.BatchMatMulOptionsT), [m.input(1, 3, 5, 4), m.const(3, 4, 2)])
+
+
+def best(m, x, k):
+    values, indices = m.op(B.TOPK_V2, options(fb.TopKV2OptionsT), [x, m.ints(k)], outputs=2, same=x)
+    indices.dtype = np.int32
+    return values, indices
+
+
+@case()
+def top_k(m):
+    best(m, m.input(1, 3, 9), 4)
+
+
+@case()
+def gather_computed(m):
+    table, scores = m.input(6, 4), m.input(6)
+    _, indices = best(m, scores, 3)
+    m.op(B.GATHER, options(fb.GatherOptionsT, axis=0), [table, indices], same=table)
+
+
+@case(FLOAT)
+def gather_computed_of_a_batch(m):
+    table, scores = m.input(1, 6, 4), m.input(1, 6)
+    _, indices = best(m, scores, 3)
+    m.op(B.GATHER, options(fb.GatherOptionsT, axis=1, batchDims=1), [table, indices])
+
+
+@case(FLOAT)
+def gather_of_a_batch(m):
+    m.op(B.GATHER, options(fb.GatherOptionsT, axis=2, batchDims=1), [m.input(1, 2, 5, 3), m.ints([[4, 0, 2]])])
+
+
+@case(FLOAT)
+def gather_tuples(m):
+    m.op(B.GATHER_ND, options(fb.GatherNdOptionsT), [m.input(3, 4, 2), m.ints([[2, 1], [0, 3], [1, 1]])])
+
+
+@case(FLOAT)
+def embedding_lookup(m):
+    indices = m.op(B.ARG_MAX, options(fb.ArgMaxOptionsT, outputType=T.INT32), [m.input(5, 7), m.ints(1)], dtype=np.int32)
+    m.op(B.EMBEDDING_LOOKUP, None, [indices, m.const(7, 3)])
+
+
+@case()
+def log_softmax(m):
+    m.op(B.LOG_SOFTMAX, options(fb.LogSoftmaxOptionsT), [m.input(1, 6, low=-2.0, high=2.0)], fixed=(16 / 256, 127))
+
+
+@case()
+def l2_normalization(m):
+    m.op(B.L2_NORMALIZATION, options(fb.L2NormOptionsT), [m.input(1, 3, 4, 5)], fixed=(1 / 128, 0))
+
+
+@case(FLOAT)
+def local_response_normalization(m):
+    m.op(B.LOCAL_RESPONSE_NORMALIZATION, options(fb.LocalResponseNormalizationOptionsT, radius=2, bias=2.0, alpha=0.3, beta=0.75),
+         [m.input(1, 4, 3, 7)])
+
+
+@case()
+def reverse(m):
+    x = m.input(1, 4, 5, 3)
+    m.op(B.REVERSE_V2, options(fb.ReverseV2OptionsT), [x, m.ints([2])], same=x)
+
+
+@case(FLOAT)
+def select_constant(m):
+    flags = m.ints(m.rng.integers(0, 2, (1, 4, 1)).astype(np.bool_), np.bool_)
+    m.op(B.SELECT_V2, options(fb.SelectV2OptionsT), [flags, m.input(1, 4, 5), m.input(1, 4, 5)])
+
+
+@case(FLOAT)
+def select_rows(m):
+    flags = m.ints(np.array([True, False, True]), np.bool_)
+    m.op(B.SELECT, options(fb.SelectOptionsT), [flags, m.input(3, 4), m.input(3, 4)])
+
+
+for name, code, cls in (("greater", B.GREATER, fb.GreaterOptionsT), ("greater_equal", B.GREATER_EQUAL, fb.GreaterEqualOptionsT),
+                        ("less", B.LESS, fb.LessOptionsT), ("less_equal", B.LESS_EQUAL, fb.LessEqualOptionsT),
+                        ("equal", B.EQUAL, fb.EqualOptionsT), ("not_equal", B.NOT_EQUAL, fb.NotEqualOptionsT)):
+    def compared(m, code=code, cls=cls):
+        x, y = m.input(1, 4, 5), m.input(1, 4, 5)
+        largest = m.op(B.MAXIMUM, options(fb.MaximumMinimumOptionsT), [x, y])
+        flags = m.op(code, options(cls), [x, largest], dtype=np.bool_)
+        m.op(B.SELECT_V2, options(fb.SelectV2OptionsT), [flags, x, y])
+    CASES.append((f"{name}_and_select", FLOAT, compared))
+
+
+@case(FLOAT)
+def logic(m):
+    x, y = m.input(1, 4, 5), m.input(1, 4, 5)
+    above = [m.op(B.GREATER, options(fb.GreaterOptionsT), [v, m.reals(0.1)], dtype=np.bool_) for v in (x, y)]
+    both = m.op(B.LOGICAL_AND, options(fb.LogicalAndOptionsT), above, dtype=np.bool_)
+    either = m.op(B.LOGICAL_OR, options(fb.LogicalOrOptionsT), above, dtype=np.bool_)
+    neither = m.op(B.LOGICAL_NOT, options(fb.LogicalNotOptionsT), [either], dtype=np.bool_)
+    cast = options(fb.CastOptionsT, inDataType=T.BOOL, outDataType=T.FLOAT32)
+    m.op(B.ADD, options(fb.AddOptionsT), [m.op(B.CAST, cast, [both]), m.op(B.CAST, cast, [neither])])
+
+
+for word, padding, size in (("same", 1, (8, 9)), ("valid", 2, (9, 9))):
+    def custom(m, padding=padding, size=size):
+        # No built-in kernel has it; XNNPACK does, and asks the file for the size.
+        m.kernels = "xnnpack"
+        y = m.op("Convolution2DTransposeBias", np.array([padding, 3, 2], np.int32).tobytes(),
+                 [m.input(1, 4, 3, 3), m.weights(5, 3, 3, 3), m.const(5)])
+        y.shape = (1, *size, 5)
+    CASES.append((f"mediapipe_transpose_conv_{word}", FLOAT, custom))
 
 
 @case(INT8)

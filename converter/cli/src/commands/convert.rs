@@ -370,6 +370,8 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
         let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
         options.push(("input".into(), format!("{name}={}", shape.join("x"))));
     }
+    let cuts = request.source.options.outputs.iter();
+    options.extend(cuts.map(|name| ("cut".to_owned(), name.clone())));
     options.extend(
         request
             .no_pass

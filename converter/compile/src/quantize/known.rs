@@ -1,7 +1,7 @@
 //! Which tensors have a scale without calibration: in a model that is quantized already, what follows from the scales in its file.
 
 use ocellus_format::QParams;
-use ocellus_ir::{Graph, Node, Op, TensorId, UnaryOp};
+use ocellus_ir::{BinaryOp, Graph, Node, Op, TensorId, UnaryOp};
 
 use super::params::{dequantize_value, from_range};
 use super::{Sharing, copies, joins, min_max, union};
@@ -30,7 +30,8 @@ impl Known<'_, '_> {
         }
     }
 
-    /// All values that a function of one value can have are those of 256 inputs.
+    /// All values that a function of one value can have are those of 256 inputs. Those that are no number, such as the logarithm of 0, need no range:
+    /// they become the nearest end of it.
     fn range_of_function(&self, node: &Node, q: QParams) -> Option<(f32, f32)> {
         let inputs: Vec<f32> = (-128..=127i8)
             .map(|step| dequantize_value(q, step) as f32)
@@ -40,7 +41,23 @@ impl Known<'_, '_> {
             data: &inputs,
         };
         let values = ocellus_ir::eval(&node.op, node.clamp, &[view]).ok()?;
-        min_max(&values).filter(|(min, max)| min.is_finite() && max.is_finite())
+        let numbers: Vec<f32> = values.into_iter().filter(|v| v.is_finite()).collect();
+        min_max(&numbers)
+    }
+
+    /// The largest and the smallest result of two operands are those of their ends.
+    fn range_of_pairs(&self, op: BinaryOp, node: &Node) -> Option<(f32, f32)> {
+        let &[a, b] = node.inputs.as_slice() else {
+            return None;
+        };
+        let (a, b) = (self.operand(a)?, self.operand(b)?);
+        let ends = [(a.0, b.0), (a.0, b.1), (a.1, b.0), (a.1, b.1)];
+        let results = ends.map(|(x, y)| match op {
+            BinaryOp::Add => x + y,
+            BinaryOp::Sub => x - y,
+            _ => x * y,
+        });
+        min_max(&results).filter(|(min, max)| min.is_finite() && max.is_finite())
     }
 
     fn forward(&mut self, node: &Node) {
@@ -65,6 +82,13 @@ impl Known<'_, '_> {
             }
             (Op::Unary(_) | Op::Function(_), Some(q)) => {
                 self.sharing.ranges[output] = self.range_of_function(node, q);
+            }
+            // A mean lies between the values that it is of.
+            (Op::Mean { .. }, Some(q)) => {
+                self.sharing.ranges[output] = Some(reach(q));
+            }
+            (Op::Binary(op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul)), _) => {
+                self.sharing.ranges[output] = self.range_of_pairs(*op, node);
             }
             (op, _) if joins(op) => {
                 let operands: Option<Vec<_>> =

@@ -3,7 +3,7 @@
 use crate::constant::Constant;
 use crate::error::{Outcome, Refusal};
 use crate::operators::linear::product;
-use crate::values::{Cx, Value};
+use crate::values::{Context, Cx, Format, Value};
 
 /// Letters of each operand and of the result; an ellipsis is not among them.
 struct Equation {
@@ -158,7 +158,11 @@ fn contract(
 }
 
 /// A stack of constant matrices `[n, k, columns]` by `x [n, rows, k]`: one group of channels each.
-pub(super) fn by_stack(cx: &mut Cx<'_, '_>, x: &Value, stack: &Constant) -> Outcome<Value> {
+pub(super) fn by_stack<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    stack: &Constant,
+) -> Outcome<Value> {
     let shape = cx.shape_of(x);
     let (&[n, rows, k], &[stacked, inner, columns]) = (&shape[..], &stack.shape[..]) else {
         return Err(Refusal::unsupported(format!(

@@ -5,13 +5,13 @@ use ocellus_ir::Op;
 use crate::attributes::axis;
 use crate::constant::ElementType;
 use crate::error::{Outcome, Refusal};
-use crate::values::{Cx, Live, Value};
+use crate::values::{Context, Cx, Format, Live, Value};
 
 /// A tensor of whole numbers as a value.
-fn whole(id: ocellus_ir::TensorId) -> Value {
+fn whole(id: ocellus_ir::TensorId, ty: ElementType) -> Value {
     Value::Live(Live {
         id,
-        ty: ElementType::S64,
+        ty,
         quantized: false,
     })
 }
@@ -35,7 +35,7 @@ fn arg(cx: &mut Cx<'_, '_>, smallest: bool) -> Outcome<Vec<Value>> {
         last: attributes.flag("select_last_index", false)?,
     };
     let x = cx.real(&x)?;
-    Ok(vec![whole(cx.emit(op, &[x])?)])
+    Ok(vec![whole(cx.emit(op, &[x])?, ElementType::S64)])
 }
 
 pub(super) fn top_k(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
@@ -51,12 +51,43 @@ pub(super) fn top_k(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let smallest = !attributes.flag("largest", true)?;
     let rank = cx.shape_of(&x).len();
     let axis = axis(attributes.int("axis")?.unwrap_or(-1), rank)?;
+    let picks = Picks {
+        axis,
+        k,
+        smallest,
+        ty: ElementType::S64,
+    };
+    top_k_of(cx, &x, picks)
+}
+
+/// What a TopK picks.
+pub(crate) struct Picks {
+    pub(crate) axis: usize,
+    pub(crate) k: usize,
+    pub(crate) smallest: bool,
+    /// The file's type of the indices.
+    pub(crate) ty: ElementType,
+}
+
+/// The best values along an axis, and their indices.
+pub(crate) fn top_k_of<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    picks: Picks,
+) -> Outcome<Vec<Value>> {
+    let Picks {
+        axis,
+        k,
+        smallest,
+        ty,
+    } = picks;
+    let rank = cx.shape_of(x).len();
     let to_end: Vec<usize> = (0..rank).filter(|&a| a != axis).chain([axis]).collect();
     let mut back = vec![0; rank];
     for (at, &axis) in to_end.iter().enumerate() {
         back[axis] = at;
     }
-    let x = cx.transpose(&x, &to_end)?;
+    let x = cx.transpose(x, &to_end)?;
     let x = cx.real(&x)?;
     // Unsorted results may come in any order, so in this one.
     let name = format!("{}/indices", cx.name);
@@ -65,7 +96,7 @@ pub(super) fn top_k(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let values = cx.live(values);
     Ok(vec![
         cx.transpose(&values, &back)?,
-        cx.transpose(&whole(indices), &back)?,
+        cx.transpose(&whole(indices, ty), &back)?,
     ])
 }
 
@@ -86,7 +117,12 @@ fn is_real(value: &Value) -> bool {
 }
 
 /// Gather by indices that are computed or an input of the model.
-pub(super) fn take(cx: &mut Cx<'_, '_>, x: &Value, indices: &Value, axis: usize) -> Outcome<Value> {
+pub(crate) fn take<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    indices: &Value,
+    axis: usize,
+) -> Outcome<Value> {
     if !is_real(x) {
         return Err(Refusal::unsupported(
             "it picks whole numbers by computed indices, and devices do not compute with those; cut the model before this node",
@@ -131,9 +167,14 @@ pub(super) fn gather_elements(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
 
 /// Where each index names whole slices along the first axes.
 pub(super) fn gather_nd(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let batch = usize::try_from(cx.attributes().int("batch_dims")?.unwrap_or(0)).unwrap_or(0);
+    Ok(vec![gather_nd_of(cx, batch)?])
+}
+
+/// The slices of the first input that the tuples of the second name, behind `batch` common axes.
+pub(crate) fn gather_nd_of<F: Format>(cx: &mut Context<'_, F>, batch: usize) -> Outcome<Value> {
     let (x, indices) = (cx.input(0)?, cx.input(1)?);
     let (from, shape) = (cx.shape_of(&x), cx.shape_of(&indices));
-    let batch = usize::try_from(cx.attributes().int("batch_dims")?.unwrap_or(0)).unwrap_or(0);
     let Some((&depth, lead)) = shape.split_last() else {
         return Err(Refusal::malformed("its indices are a single number"));
     };
@@ -172,12 +213,12 @@ pub(super) fn gather_nd(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
                 chosen.push(at);
             }
             let y = cx.gather(&x, 0, chosen)?;
-            Ok(vec![cx.reshape(&y, out)?])
+            cx.reshape(&y, out)
         }
         live if depth == 1 => {
             let by = cx.reshape(live, lead.to_vec())?;
             let y = take(cx, &x, &by, 0)?;
-            Ok(vec![cx.reshape(&y, out)?])
+            cx.reshape(&y, out)
         }
         Value::Live(_) => Err(Refusal::unsupported(
             "computed indices of several axes at once are not supported; use Gather along one axis",

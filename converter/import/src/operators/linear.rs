@@ -78,7 +78,7 @@ fn is_stack(constant: &Constant) -> bool {
 }
 
 /// The product of two values as numpy's `matmul` has it.
-pub(super) fn product(cx: &mut Cx<'_, '_>, a: &Value, b: &Value) -> Outcome<Value> {
+pub(crate) fn product<F: Format>(cx: &mut Context<'_, F>, a: &Value, b: &Value) -> Outcome<Value> {
     match (a, b) {
         (Value::Live(_), Value::Live(_)) => products::mat_mul(cx, a, b),
         (Value::Live(_), Value::Constant(stack)) if is_stack(stack) => {
@@ -143,7 +143,11 @@ pub(super) fn product(cx: &mut Cx<'_, '_>, a: &Value, b: &Value) -> Outcome<Valu
 }
 
 /// A stack of constant matrices, one for each matrix of `x`.
-fn product_with_stack(cx: &mut Cx<'_, '_>, x: &Value, stack: &Constant) -> Outcome<Value> {
+fn product_with_stack<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    stack: &Constant,
+) -> Outcome<Value> {
     let shape = cx.shape_of(x);
     let [.., rows, inner] = shape[..] else {
         return Err(Refusal::unsupported(

@@ -7,9 +7,9 @@ use crate::constant::{Constant, Data, ElementType, element_count};
 use crate::error::{Outcome, Refusal};
 use crate::operators::activation::function;
 use crate::operators::pointwise::{affine, fold_pair};
-use crate::values::{Cx, Live, Value};
+use crate::values::{Context, Cx, Format, Live, Value};
 
-fn operands(cx: &Cx<'_, '_>) -> Outcome<(Constant, Constant)> {
+fn operands<F: Format>(cx: &Context<'_, F>) -> Outcome<(Constant, Constant)> {
     Ok((
         cx.constant(0, "its first operand")?,
         cx.constant(1, "its second operand")?,
@@ -17,11 +17,11 @@ fn operands(cx: &Cx<'_, '_>) -> Outcome<(Constant, Constant)> {
 }
 
 /// A truth value of each pair of two constants.
-fn relation(
-    cx: &mut Cx<'_, '_>,
-    real: fn(f32, f32) -> bool,
-    int: fn(i64, i64) -> bool,
-) -> Outcome<Vec<Value>> {
+fn relation<F: Format>(
+    cx: &mut Context<'_, F>,
+    real: impl Fn(f32, f32) -> bool,
+    int: impl Fn(i64, i64) -> bool,
+) -> Outcome<Value> {
     let (a, b) = operands(cx)?;
     let compared = fold_pair(
         &a,
@@ -34,21 +34,26 @@ fn relation(
         Data::Int(values) => values.to_vec(),
     };
     let flags = Constant::int(ElementType::Bool, compared.shape, values);
-    Ok(vec![cx.folded(flags)?])
+    cx.folded(flags)
 }
 
 /// True where all operands are constants.
-fn constant(cx: &Cx<'_, '_>) -> bool {
+fn constant<F: Format>(cx: &Context<'_, F>) -> bool {
     let live = |value: &Option<Value>| matches!(value, Some(Value::Live(_)));
     !cx.inputs.iter().any(live)
 }
 
-/// 1 where `a` is above `b`, else 0: the sign of what is positive of the difference.
-fn above(cx: &mut Cx<'_, '_>, a: usize, b: usize) -> Outcome<Value> {
+/// The first input of the second, or the other way round.
+fn difference<F: Format>(cx: &mut Context<'_, F>, a: usize, b: usize) -> Outcome<Value> {
     let (a, b) = (cx.input(a)?, cx.input(b)?);
     let operands = [cx.real(&a)?, cx.real(&b)?];
     let difference = cx.emit(Op::Binary(BinaryOp::Sub), &operands)?;
-    let difference = cx.live(difference);
+    Ok(cx.live(difference))
+}
+
+/// 1 where `a` is above `b`, else 0: the sign of what is positive of the difference.
+fn above<F: Format>(cx: &mut Context<'_, F>, a: usize, b: usize) -> Outcome<Value> {
+    let difference = difference(cx, a, b)?;
     let positive = UnaryOp::Clip {
         min: 0.0,
         max: f32::INFINITY,
@@ -58,24 +63,32 @@ fn above(cx: &mut Cx<'_, '_>, a: usize, b: usize) -> Outcome<Value> {
     Ok(cx.flags(flags))
 }
 
+/// 1 where the operands differ, else 0: the sign of the difference's size.
+fn apart<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Value> {
+    let difference = difference(cx, 0, 1)?;
+    let size = function(cx, UnaryOp::Abs, &difference)?;
+    let flags = function(cx, UnaryOp::Sign, &size)?;
+    Ok(cx.flags(flags))
+}
+
 /// Zeros and ones as reals, and the other way round.
-fn inverse(cx: &mut Cx<'_, '_>, flags: &Value) -> Outcome<Value> {
+fn inverse<F: Format>(cx: &mut Context<'_, F>, flags: &Value) -> Outcome<Value> {
     let reals = cx.flag_reals(flags)?;
     let inverse = affine(cx, &reals, -1.0, 1.0)?;
     Ok(cx.flags(inverse))
 }
 
 /// `and` by the smaller, `or` by the larger of zeros and ones.
-fn joined(cx: &mut Cx<'_, '_>, op: BinaryOp) -> Outcome<Vec<Value>> {
+fn joined<F: Format>(cx: &mut Context<'_, F>, op: BinaryOp) -> Outcome<Value> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
     let (a, b) = (cx.flag_reals(&a)?, cx.flag_reals(&b)?);
     let operands = [cx.real(&a)?, cx.real(&b)?];
     let y = cx.emit(Op::Binary(op), &operands)?;
     let y = cx.live(y);
-    Ok(vec![cx.flags(y)])
+    Ok(cx.flags(y))
 }
 
-impl Cx<'_, '_> {
+impl<F: Format> Context<'_, F> {
     /// A tensor of zeros and ones as truth values.
     fn flags(&self, value: Value) -> Value {
         match value {
@@ -107,41 +120,83 @@ impl Cx<'_, '_> {
     }
 }
 
-pub(super) fn equal(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    relation(cx, |a, b| a == b, |a, b| a == b)
+/// How two values are compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
 }
 
-pub(super) fn less(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    if !constant(cx) {
-        return Ok(vec![above(cx, 1, 0)?]);
+impl Comparison {
+    fn holds<T: PartialOrd>(self, a: T, b: T) -> bool {
+        match self {
+            Comparison::Equal => a == b,
+            Comparison::NotEqual => a != b,
+            Comparison::Less => a < b,
+            Comparison::LessOrEqual => a <= b,
+            Comparison::Greater => a > b,
+            Comparison::GreaterOrEqual => a >= b,
+        }
     }
-    relation(cx, |a, b| a < b, |a, b| a < b)
 }
 
-pub(super) fn less_or_equal(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    if !constant(cx) {
-        let above = above(cx, 0, 1)?;
-        return Ok(vec![inverse(cx, &above)?]);
+/// Compares the two inputs, constant or not.
+pub(crate) fn compare<F: Format>(
+    cx: &mut Context<'_, F>,
+    comparison: Comparison,
+) -> Outcome<Value> {
+    if constant(cx) {
+        return relation(
+            cx,
+            |a, b| comparison.holds(a, b),
+            |a, b| comparison.holds(a, b),
+        );
     }
-    relation(cx, |a, b| a <= b, |a, b| a <= b)
+    match comparison {
+        Comparison::Greater => above(cx, 0, 1),
+        Comparison::Less => above(cx, 1, 0),
+        Comparison::NotEqual => apart(cx),
+        Comparison::Equal => {
+            let apart = apart(cx)?;
+            inverse(cx, &apart)
+        }
+        Comparison::LessOrEqual => {
+            let above = above(cx, 0, 1)?;
+            inverse(cx, &above)
+        }
+        Comparison::GreaterOrEqual => {
+            let below = above(cx, 1, 0)?;
+            inverse(cx, &below)
+        }
+    }
 }
 
-pub(super) fn greater(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    if !constant(cx) {
-        return Ok(vec![above(cx, 0, 1)?]);
-    }
-    relation(cx, |a, b| a > b, |a, b| a > b)
+macro_rules! comparisons {
+    ($($name:ident $comparison:ident;)*) => {$(
+        pub(super) fn $name(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+            Ok(vec![compare(cx, Comparison::$comparison)?])
+        }
+    )*};
 }
 
-pub(super) fn greater_or_equal(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    if !constant(cx) {
-        let above = above(cx, 1, 0)?;
-        return Ok(vec![inverse(cx, &above)?]);
-    }
-    relation(cx, |a, b| a >= b, |a, b| a >= b)
+comparisons! {
+    equal Equal;
+    less Less;
+    less_or_equal LessOrEqual;
+    greater Greater;
+    greater_or_equal GreaterOrEqual;
 }
 
 pub(super) fn and(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    Ok(vec![both(cx)?])
+}
+
+/// True where both inputs are.
+pub(crate) fn both<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Value> {
     if !constant(cx) {
         return joined(cx, BinaryOp::Minimum);
     }
@@ -149,6 +204,11 @@ pub(super) fn and(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
 }
 
 pub(super) fn or(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    Ok(vec![either(cx)?])
+}
+
+/// True where one of the inputs is.
+pub(crate) fn either<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Value> {
     if !constant(cx) {
         return joined(cx, BinaryOp::Maximum);
     }
@@ -156,13 +216,22 @@ pub(super) fn or(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
 }
 
 pub(super) fn xor(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
-    relation(cx, |_, _| false, |a, b| (a != 0) != (b != 0))
+    Ok(vec![relation(
+        cx,
+        |_, _| false,
+        |a, b| (a != 0) != (b != 0),
+    )?])
 }
 
 pub(super) fn not(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    Ok(vec![neither(cx)?])
+}
+
+/// True where the input is not.
+pub(crate) fn neither<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Value> {
     if !constant(cx) {
         let flags = cx.input(0)?;
-        return Ok(vec![inverse(cx, &flags)?]);
+        return inverse(cx, &flags);
     }
     let x = cx.constant(0, "its input")?;
     let values: Vec<i64> = x
@@ -170,11 +239,7 @@ pub(super) fn not(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         .iter()
         .map(|&v| i64::from(v == 0))
         .collect();
-    Ok(vec![cx.folded(Constant::int(
-        ElementType::Bool,
-        x.shape.clone(),
-        values,
-    ))?])
+    cx.folded(Constant::int(ElementType::Bool, x.shape.clone(), values))
 }
 
 pub(super) fn modulo(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {

@@ -1,11 +1,13 @@
 //! Normalizations by statistics of the data itself.
 
-use ocellus_ir::Op;
+use ocellus_ir::{BinaryOp, Op, UnaryOp, Window};
 
-use crate::attributes::axis;
+use crate::attributes::{axis, small};
 use crate::constant::Constant;
 use crate::error::{Outcome, Refusal};
-use crate::values::{Cx, Value};
+use crate::operators::activation::function;
+use crate::operators::pointwise::affine;
+use crate::values::{Context, Cx, Format, Value};
 
 /// A constant list of factors or offsets, or as many times `missing`.
 fn parameters(
@@ -30,8 +32,8 @@ struct Rule {
     centered: bool,
 }
 
-fn layer_norm(
-    cx: &mut Cx<'_, '_>,
+fn layer_norm<F: Format>(
+    cx: &mut Context<'_, F>,
     x: &Value,
     gamma: Vec<f32>,
     beta: Vec<f32>,
@@ -189,4 +191,94 @@ pub(super) fn mean_variance_normalization(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Va
     };
     let y = layer_norm(cx, &x, vec![1.0], vec![0.0], rule)?;
     Ok(vec![cx.transpose(&y, &back)?])
+}
+
+/// `x / sqrt(sum(x^2) + epsilon)` along an axis: a normalization about zero, whose deviation is the length by the root of the count.
+pub(crate) fn unit_length<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    axis: usize,
+    epsilon: f32,
+) -> Outcome<Value> {
+    let shape = cx.shape_of(x);
+    let last = shape.len().saturating_sub(1);
+    let count = shape.get(axis).copied().unwrap_or(1).max(1) as f32;
+    let mut order: Vec<usize> = (0..shape.len()).filter(|&a| a != axis).collect();
+    order.push(axis);
+    let mut back = vec![0; order.len()];
+    for (at, &axis) in order.iter().enumerate() {
+        back[axis] = at;
+    }
+    let x = cx.transpose(x, &order)?;
+    let rule = Rule {
+        axis: last,
+        run: 1,
+        epsilon: epsilon / count,
+        centered: false,
+    };
+    let y = layer_norm(cx, &x, vec![count.sqrt().recip()], vec![0.0], rule)?;
+    cx.transpose(&y, &back)
+}
+
+/// A normalization by the squares of neighbouring channels.
+pub(crate) struct Response {
+    /// Channels before and after each that count.
+    pub(crate) window: [usize; 2],
+    /// Factor of the mean square, in which channels that do not exist are zeros.
+    pub(crate) alpha: f32,
+    pub(crate) beta: f32,
+    pub(crate) bias: f32,
+}
+
+/// `x / (bias + alpha * mean(squares))^beta`, with the channels innermost. The mean is a pool along the channels, each pixel a row.
+pub(crate) fn response_norm<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    rule: Response,
+) -> Outcome<Value> {
+    let shape = cx.shape_of(x);
+    let channels = shape.last().copied().unwrap_or(1);
+    let pixels = shape.iter().rev().skip(1).product();
+    let squares = function(cx, UnaryOp::Pow { exponent: 2.0 }, x)?;
+    let rows = cx.reshape(&squares, vec![1, pixels, channels, 1])?;
+    let [before, after] = rule.window;
+    let pool = Op::AveragePool2d {
+        kernel: [1, before + 1 + after],
+        window: Window {
+            pad_before: [0, before],
+            pad_after: [0, after],
+            ..Window::UNIT
+        },
+        count_include_pad: true,
+    };
+    let means = cx.emit_real(pool, &rows)?;
+    let divisor = affine(cx, &means, rule.alpha, rule.bias)?;
+    let power = UnaryOp::Pow {
+        exponent: -rule.beta,
+    };
+    let factor = function(cx, power, &divisor)?;
+    let factor = cx.reshape(&factor, shape)?;
+    let operands = [cx.real(x)?, cx.real(&factor)?];
+    let y = cx.emit(Op::Binary(BinaryOp::Mul), &operands)?;
+    Ok(cx.live(y))
+}
+
+pub(super) fn local_response_normalization(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let x = cx.input(0)?;
+    let attributes = cx.attributes();
+    let size = attributes
+        .int("size")?
+        .ok_or_else(|| Refusal::malformed("attribute `size` is missing"))?;
+    let size = small("size", size, 1)?;
+    let rule = Response {
+        window: [(size - 1) / 2, size / 2],
+        alpha: attributes.float("alpha")?.unwrap_or(1e-4),
+        beta: attributes.float("beta")?.unwrap_or(0.75),
+        bias: attributes.float("bias")?.unwrap_or(1.0),
+    };
+    let picture = cx.picture(&x)?;
+    let x = cx.live(picture.id);
+    let y = response_norm(cx, &x, rule)?;
+    let y = cx.real(&y)?;
+    Ok(vec![cx.file_layout(y, picture.dims)?])
 }

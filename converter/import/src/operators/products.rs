@@ -3,11 +3,11 @@
 use ocellus_ir::Op;
 
 use crate::error::Outcome;
-use crate::values::{Cx, Value};
+use crate::values::{Context, Format, Value};
 
 /// `a [.., m, k]` by `b [.., k, n]`, of which at most one is constant.
-pub(super) fn product(
-    cx: &mut Cx<'_, '_>,
+pub(super) fn product<F: Format>(
+    cx: &mut Context<'_, F>,
     a: &Value,
     b: &Value,
     transposed: [bool; 2],
@@ -18,7 +18,7 @@ pub(super) fn product(
 }
 
 /// MatMul of two computed operands, or of one with a constant stack of matrices: a vector is a matrix of one row or column.
-pub(super) fn mat_mul(cx: &mut Cx<'_, '_>, a: &Value, b: &Value) -> Outcome<Value> {
+pub(super) fn mat_mul<F: Format>(cx: &mut Context<'_, F>, a: &Value, b: &Value) -> Outcome<Value> {
     let (shape_a, shape_b) = (cx.shape_of(a), cx.shape_of(b));
     let (row, column) = (shape_a.len() == 1, shape_b.len() == 1);
     let a = match row {

@@ -6,6 +6,7 @@ use crate::attributes::axis;
 use crate::constant::{Constant, Data, element_count, strides};
 use crate::error::{Outcome, Refusal};
 use crate::operators::activation::function;
+use crate::operators::normalization::unit_length;
 use crate::operators::pointwise::affine;
 use crate::values::{Context, Cx, Format, Value};
 
@@ -316,9 +317,18 @@ pub(super) fn log_softmax(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         true => (axis..shape.len()).collect(),
         false => vec![axis],
     };
-    let (largest, rest) = log_sum_exp(cx, &x, &axes, true)?;
-    let below = binary(cx, BinaryOp::Sub, &x, &largest)?;
-    Ok(vec![binary(cx, BinaryOp::Sub, &below, &rest)?])
+    Ok(vec![log_softmax_of(cx, &x, &axes)?])
+}
+
+/// The logarithm of a softmax over axes.
+pub(crate) fn log_softmax_of<F: Format>(
+    cx: &mut Context<'_, F>,
+    x: &Value,
+    axes: &[usize],
+) -> Outcome<Value> {
+    let (largest, rest) = log_sum_exp(cx, x, axes, true)?;
+    let below = binary(cx, BinaryOp::Sub, x, &largest)?;
+    binary(cx, BinaryOp::Sub, &below, &rest)
 }
 
 /// `x / norm(x)` along an axis.
@@ -326,16 +336,16 @@ pub(super) fn lp_normalization(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
     let rank = cx.shape_of(&x).len();
     let axis = axis(cx.attributes().int("axis")?.unwrap_or(-1), rank)?;
-    let kind = match cx.attributes().int("p")?.unwrap_or(2) {
-        1 => Reduction::L1,
-        2 => Reduction::L2,
+    match cx.attributes().int("p")?.unwrap_or(2) {
+        1 => {}
+        2 => return Ok(vec![unit_length(cx, &x, axis, 0.0)?]),
         p => {
             return Err(Refusal::malformed(format!(
                 "attribute `p` is {p}, which must be 1 or 2"
             )));
         }
-    };
-    let norm = reduce(cx, kind, &x, &[axis], true)?;
+    }
+    let norm = reduce(cx, Reduction::L1, &x, &[axis], true)?;
     let factor = function(cx, UnaryOp::Pow { exponent: -1.0 }, &norm)?;
     Ok(vec![binary(cx, BinaryOp::Mul, &x, &factor)?])
 }

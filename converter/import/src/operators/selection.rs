@@ -442,10 +442,15 @@ pub(super) fn gather(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
 
 /// Chooses by a constant condition.
 pub(super) fn choose(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    Ok(vec![choose_of(cx)?])
+}
+
+/// The second input where the first is true, else the third.
+pub(crate) fn choose_of<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Value> {
     let (a, b) = (cx.input(1)?, cx.input(2)?);
     let condition = match cx.input(0)? {
         Value::Constant(condition) => condition,
-        flags => return Ok(vec![choose_computed(cx, &flags, &a, &b)?]),
+        flags => return choose_computed(cx, &flags, &a, &b),
     };
     let common = |x: &[usize], y: &[usize]| {
         ocellus_ir::broadcast("where", x, y).map_err(|error| Refusal::malformed(error.to_string()))
@@ -455,12 +460,12 @@ pub(super) fn choose(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let flags = condition.ints("the condition")?.clone();
     if let (Value::Constant(a), Value::Constant(b)) = (&a, &b) {
         let chosen = choose_constant(&condition, a, b, shape)?;
-        return Ok(vec![cx.folded(chosen)?]);
+        return cx.folded(chosen);
     }
     let all = |wanted: bool| flags.iter().all(|&flag| (flag != 0) == wanted);
     match (all(true), all(false)) {
-        (true, _) => return Ok(vec![cx.broadcast(&a, &shape)?]),
-        (_, true) => return Ok(vec![cx.broadcast(&b, &shape)?]),
+        (true, _) => return cx.broadcast(&a, &shape),
+        (_, true) => return cx.broadcast(&b, &shape),
         _ => {}
     }
     // One side is kept where the mask is 1, and is 0 elsewhere; the sum of both sides is exact, as one of them always is 0.
@@ -485,11 +490,16 @@ pub(super) fn choose(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     }
     let operands = [cx.real(&sides[0])?, cx.real(&sides[1])?];
     let y = cx.emit(Op::Binary(BinaryOp::Add), &operands)?;
-    Ok(vec![cx.live(y)])
+    Ok(cx.live(y))
 }
 
 /// `b + condition * (a - b)`, with a condition of zeros and ones.
-fn choose_computed(cx: &mut Cx<'_, '_>, flags: &Value, a: &Value, b: &Value) -> Outcome<Value> {
+fn choose_computed<F: Format>(
+    cx: &mut Context<'_, F>,
+    flags: &Value,
+    a: &Value,
+    b: &Value,
+) -> Outcome<Value> {
     let flags = cx.flag_reals(flags)?;
     let (flags, a, b) = (cx.real(&flags)?, cx.real(a)?, cx.real(b)?);
     let name = format!("{}/choice", cx.name);
@@ -499,7 +509,7 @@ fn choose_computed(cx: &mut Cx<'_, '_>, flags: &Value, a: &Value, b: &Value) -> 
     Ok(cx.live(y))
 }
 
-impl Cx<'_, '_> {
+impl<F: Format> Context<'_, F> {
     /// A value by a constant mask of ones and zeros.
     pub(crate) fn masked(
         &mut self,

@@ -29,11 +29,7 @@ pub(super) fn find(file: &mut TfLiteFile<'_>, operators: &[Operator<'_>]) -> Out
             readers.entry(input).or_default().push(index);
         }
     }
-    let outputs: Vec<i32> = super::file::main_graph(&file.model)?
-        .outputs()
-        .iter()
-        .flatten()
-        .collect();
+    let outputs = file.outputs.clone();
     let only_reader = |operator: &Operator<'_>| -> Option<usize> {
         let result = operator.outputs().and_then(|list| list.iter().next())?;
         match readers.get(&result).map(Vec::as_slice) {

@@ -10,6 +10,7 @@ use tract_tflite::tflite::{
 
 use crate::constant::{Constant, ElementType};
 use crate::error::{Outcome, Place, Refusal, shown};
+use crate::source::find_output;
 use crate::tflite::tensor::{self, Quantization};
 use crate::values::{Format, Value};
 
@@ -102,6 +103,8 @@ pub(crate) struct TfLiteFile<'a> {
     pub(super) model: Model<'a>,
     pub(super) tensors: Vec<TensorInfo<'a>>,
     pub(super) values: Vec<Option<Value>>,
+    /// The tensors that are outputs, by number.
+    pub(super) outputs: Vec<i32>,
     /// Convolutions between a pair of batch rearrangements, by position.
     pub(super) dilated: HashMap<usize, super::dilation::Dilation>,
     /// Rearrangements that such a convolution stands for, by position.
@@ -145,10 +148,26 @@ impl<'a> TfLiteFile<'a> {
             model,
             tensors,
             values,
+            outputs: graph.outputs().iter().flatten().collect(),
             dilated: HashMap::new(),
             rearrangements: std::collections::HashSet::new(),
             nodes_before: 0,
         })
+    }
+
+    /// Makes the tensors of these names the outputs; none means the file's own.
+    pub(super) fn cut_to(&mut self, names: &[String]) -> Outcome<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut outputs = Vec::with_capacity(names.len());
+        for wanted in names {
+            let name = find_output(wanted, self.tensors.iter().map(|t| t.name.as_str()))?;
+            let at = self.tensors.iter().position(|t| t.name == name);
+            outputs.extend(at.and_then(|at| i32::try_from(at).ok()));
+        }
+        self.outputs = outputs;
+        Ok(())
     }
 
     /// The tensor of that number.

@@ -48,6 +48,7 @@ fn input_indices(file: &TfLiteFile<'_>) -> Outcome<Vec<usize>> {
 pub(crate) fn import(bytes: &[u8], options: &ImportOptions) -> Outcome<Imported> {
     let model = file::open(bytes)?;
     let mut file = TfLiteFile::new(model)?;
+    file.cut_to(&options.outputs)?;
     let operators = file::operators(&main_graph(&model)?)?;
     dilation::find(&mut file, &operators)?;
     let mut importer = Importer::new(file);
@@ -139,10 +140,12 @@ fn input(
         TensorType::FLOAT32 => (BorderType::F32, ElementType::Real),
         TensorType::UINT8 => (BorderType::U8, ElementType::U8),
         TensorType::INT8 => (BorderType::S8, ElementType::S8),
+        TensorType::INT32 => (BorderType::S32, ElementType::S32),
+        TensorType::INT64 => (BorderType::S64, ElementType::S64),
         other => {
             let name = other.variant_name().unwrap_or("unknown");
             return Err(Refusal::unsupported(format!(
-                "its type {name} is not supported; use FLOAT32, UINT8 or INT8"
+                "its type {name} is not supported; use FLOAT32, UINT8 or INT8, for indices INT32 or INT64"
             )));
         }
     };
@@ -169,7 +172,7 @@ fn input(
 /// Which operators the outputs depend on.
 fn needed(file: &TfLiteFile<'_>, operators: &[Operator<'_>]) -> Outcome<Vec<bool>> {
     let mut wanted = vec![false; file.tensors.len()];
-    for output in main_graph(&file.model)?.outputs().iter().flatten() {
+    for &output in &file.outputs {
         wanted[file.tensor(output)?.0] = true;
     }
     let mut needed = vec![false; operators.len()];
@@ -238,7 +241,7 @@ fn run_operator<'a>(
         inputs,
         name,
     };
-    let values = operators::import_operator(&mut cx, code)?;
+    let values = operators::import_operator(&mut cx, code, custom)?;
     let first = importer.file.nodes_before;
     let values = fold(importer, first, values)?;
     for (&tensor, value) in results.iter().zip(values) {
@@ -287,8 +290,7 @@ fn settle(
 }
 
 fn outputs(importer: &mut Importer<TfLiteFile<'_>>) -> Outcome<()> {
-    let listed = main_graph(&importer.file.model)?.outputs();
-    let indices: Vec<i32> = listed.iter().flatten().collect();
+    let indices = importer.file.outputs.clone();
     if indices.is_empty() {
         return Err(Refusal::malformed("it has no outputs"));
     }

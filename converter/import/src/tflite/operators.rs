@@ -1,7 +1,9 @@
 //! The table of operators: one row each, with the function that imports it.
 
 mod convolution;
+mod indices;
 mod linear;
+mod logic;
 mod pointwise;
 mod pool;
 mod quantization;
@@ -37,13 +39,13 @@ static TABLE: &[Row] = &[
     row(BuiltinOperator::ABS, pointwise::abs, ""),
     row(BuiltinOperator::ADD, pointwise::add, "broadcast"),
     row(BuiltinOperator::ADD_N, pointwise::add_n, ""),
-    row(BuiltinOperator::ARG_MAX, pool::arg_max, "constant axis"),
-    row(BuiltinOperator::ARG_MIN, pool::arg_min, "constant axis"),
+    row(BuiltinOperator::ARG_MAX, indices::arg_max, "constant axis"),
+    row(BuiltinOperator::ARG_MIN, indices::arg_min, "constant axis"),
     row(BuiltinOperator::AVERAGE_POOL_2D, pool::average_pool, ""),
-    row(BuiltinOperator::BATCH_MATMUL, linear::batch_matmul, "one operand a constant matrix"),
+    row(BuiltinOperator::BATCH_MATMUL, linear::batch_matmul, ""),
     row(BuiltinOperator::BATCH_TO_SPACE_ND, convolution::rearrangement, "behind a convolution that SPACE_TO_BATCH_ND precedes: a dilation"),
     row(BuiltinOperator::BROADCAST_TO, shape::broadcast_to, "constant shape"),
-    row(BuiltinOperator::CAST, quantization::cast, "constants; uint8 and int8 inputs without a scale to float"),
+    row(BuiltinOperator::CAST, quantization::cast, "constants; uint8 and int8 inputs without a scale, indices and truth values to float"),
     row(BuiltinOperator::CEIL, pointwise::ceil, ""),
     row(BuiltinOperator::CONCATENATION, selection::concatenation, ""),
     row(BuiltinOperator::CONV_2D, convolution::conv_2d, "constant weights"),
@@ -54,18 +56,31 @@ static TABLE: &[Row] = &[
     row(BuiltinOperator::DEQUANTIZE, quantization::dequantize, ""),
     row(BuiltinOperator::DIV, pointwise::div, "broadcast"),
     row(BuiltinOperator::ELU, pointwise::elu, ""),
+    row(BuiltinOperator::EMBEDDING_LOOKUP, indices::embedding_lookup, ""),
+    row(BuiltinOperator::EQUAL, logic::equal, ""),
     row(BuiltinOperator::EXP, pointwise::exp, ""),
     row(BuiltinOperator::EXPAND_DIMS, shape::expand_dims, ""),
     row(BuiltinOperator::FILL, shape::fill, CONSTANTS),
     row(BuiltinOperator::FLOOR, pointwise::floor, ""),
     row(BuiltinOperator::FLOOR_DIV, pointwise::floor_div, CONSTANTS),
     row(BuiltinOperator::FULLY_CONNECTED, linear::fully_connected, "constant weights, not shuffled"),
-    row(BuiltinOperator::GATHER, selection::gather, "constant indices"),
+    row(BuiltinOperator::GATHER, indices::gather, "indices that are constant, an input of the model, or out of ARG_MAX or TOPK_V2"),
+    row(BuiltinOperator::GATHER_ND, indices::gather_nd, "indices as GATHER, computed ones of one axis"),
     row(BuiltinOperator::GELU, pointwise::gelu, ""),
+    row(BuiltinOperator::GREATER, logic::greater, ""),
+    row(BuiltinOperator::GREATER_EQUAL, logic::greater_equal, ""),
     row(BuiltinOperator::HARD_SWISH, pointwise::hard_swish, ""),
+    row(BuiltinOperator::L2_NORMALIZATION, pointwise::l2_normalization, ""),
     row(BuiltinOperator::LEAKY_RELU, pointwise::leaky_relu, ""),
+    row(BuiltinOperator::LESS, logic::less, ""),
+    row(BuiltinOperator::LESS_EQUAL, logic::less_equal, ""),
+    row(BuiltinOperator::LOCAL_RESPONSE_NORMALIZATION, pointwise::local_response_normalization, ""),
     row(BuiltinOperator::LOG, pointwise::log, ""),
+    row(BuiltinOperator::LOGICAL_AND, logic::logical_and, ""),
+    row(BuiltinOperator::LOGICAL_NOT, logic::logical_not, ""),
+    row(BuiltinOperator::LOGICAL_OR, logic::logical_or, ""),
     row(BuiltinOperator::LOGISTIC, pointwise::logistic, ""),
+    row(BuiltinOperator::LOG_SOFTMAX, pointwise::log_softmax, ""),
     row(BuiltinOperator::MAXIMUM, pointwise::maximum, "broadcast"),
     row(BuiltinOperator::MAX_POOL_2D, pool::max_pool, ""),
     row(BuiltinOperator::MEAN, pool::mean, "constant axes"),
@@ -73,6 +88,7 @@ static TABLE: &[Row] = &[
     row(BuiltinOperator::MIRROR_PAD, selection::mirror_pad, "constant padding"),
     row(BuiltinOperator::MUL, pointwise::mul, "broadcast"),
     row(BuiltinOperator::NEG, pointwise::neg, ""),
+    row(BuiltinOperator::NOT_EQUAL, logic::not_equal, ""),
     row(BuiltinOperator::PACK, selection::pack, ""),
     row(BuiltinOperator::PAD, selection::pad, "constant padding"),
     row(BuiltinOperator::PADV2, selection::pad, "constant padding"),
@@ -89,8 +105,11 @@ static TABLE: &[Row] = &[
     row(BuiltinOperator::RESHAPE, shape::reshape, "constant shape"),
     row(BuiltinOperator::RESIZE_BILINEAR, resize::bilinear, ""),
     row(BuiltinOperator::RESIZE_NEAREST_NEIGHBOR, resize::nearest, ""),
+    row(BuiltinOperator::REVERSE_V2, selection::reverse, "constant axes"),
     row(BuiltinOperator::ROUND, pointwise::round, ""),
     row(BuiltinOperator::RSQRT, pointwise::rsqrt, ""),
+    row(BuiltinOperator::SELECT, logic::select, ""),
+    row(BuiltinOperator::SELECT_V2, logic::select_v2, ""),
     row(BuiltinOperator::SHAPE, shape::shape_of, ""),
     row(BuiltinOperator::SIGN, pointwise::sign, ""),
     row(BuiltinOperator::SIN, pointwise::sin, ""),
@@ -109,10 +128,25 @@ static TABLE: &[Row] = &[
     row(BuiltinOperator::SUM, pool::sum, "constant axes"),
     row(BuiltinOperator::TANH, pointwise::tanh, ""),
     row(BuiltinOperator::TILE, shape::tile, "constant repeats"),
+    row(BuiltinOperator::TOPK_V2, indices::top_k, "constant `k`"),
     row(BuiltinOperator::TRANSPOSE, shape::transpose, ""),
     row(BuiltinOperator::TRANSPOSE_CONV, convolution::transpose_conv, "constant weights"),
     row(BuiltinOperator::UNPACK, selection::unpack, ""),
 ];
+
+/// An operator that the file format does not define, known by its name.
+struct Custom {
+    name: &'static str,
+    import: Import,
+    note: &'static str,
+}
+
+/// What converters beside TensorFlow's own write.
+static CUSTOM: &[Custom] = &[Custom {
+    name: "Convolution2DTransposeBias",
+    import: convolution::transpose_conv_bias,
+    note: "of MediaPipe; constant weights",
+}];
 
 /// Operators whose result's shape, or whose very execution, depends on the data.
 const DATA_DEPENDENT: &[BuiltinOperator] = &[
@@ -126,15 +160,22 @@ const DATA_DEPENDENT: &[BuiltinOperator] = &[
     BuiltinOperator::WHILE,
 ];
 
-/// The operators of TensorFlow Lite files that can be imported, in alphabetical order, each with what is supported of it (empty: all).
+/// The operators of TensorFlow Lite files that can be imported, in alphabetical order, those of the format first, each with what is supported of it (empty: all).
 pub fn supported_tflite_operators() -> Vec<(&'static str, &'static str)> {
     let rows = TABLE.iter();
     rows.map(|row| (row.code.variant_name().unwrap_or_default(), row.note))
+        .chain(CUSTOM.iter().map(|custom| (custom.name, custom.note)))
         .collect()
 }
 
-fn find(code: BuiltinOperator) -> Option<&'static Row> {
-    TABLE.iter().find(|row| row.code == code)
+/// The function that imports an operator; `custom` is the name of one that the format does not define.
+fn find(code: BuiltinOperator, custom: Option<&str>) -> Option<Import> {
+    if code == BuiltinOperator::CUSTOM {
+        let named = CUSTOM.iter().find(|row| Some(row.name) == custom);
+        return named.map(|row| row.import);
+    }
+    let row = TABLE.iter().find(|row| row.code == code);
+    row.map(|row| row.import)
 }
 
 /// Refuses an operator that is not in the table, with the tensors where the model would be cut.
@@ -144,25 +185,22 @@ pub(super) fn refuse_unknown(
     custom: Option<&str>,
     inputs: &[i32],
 ) -> Outcome<()> {
-    if find(code).is_some() {
+    if find(code, custom).is_some() {
         return Ok(());
     }
     let computed: Vec<String> = inputs
         .iter()
         .filter_map(|&input| file.tensor(input).ok())
         .filter(|(index, _)| matches!(file.values[*index], Some(Value::Live(_))))
-        .map(|(_, info)| format!("`{}`", shown(&info.name)))
+        .map(|(_, info)| format!("`--cut '{}'`", shown(&info.name)))
         .collect();
     let cut = match computed.is_empty() {
         true => "cut the model before it".to_owned(),
-        false => format!(
-            "cut the model before it: its outputs then are {}",
-            computed.join(" and ")
-        ),
+        false => format!("cut the model before it with {}", computed.join(" ")),
     };
     Err(Refusal::unsupported(match code {
         BuiltinOperator::CUSTOM => format!(
-            "custom operators such as `{}` are not supported; {cut}",
+            "the custom operator `{}` is not supported; {cut}",
             shown(&name_of(code, custom))
         ),
         code if DATA_DEPENDENT.contains(&code) => format!(
@@ -175,7 +213,12 @@ pub(super) fn refuse_unknown(
 }
 
 /// Imports an operator.
-pub(super) fn import_operator(cx: &mut Tx<'_, '_>, code: BuiltinOperator) -> Outcome<Vec<Value>> {
-    let row = find(code).ok_or_else(|| Refusal::unsupported("this operator is not supported"))?;
-    (row.import)(cx)
+pub(super) fn import_operator(
+    cx: &mut Tx<'_, '_>,
+    code: BuiltinOperator,
+    custom: Option<&str>,
+) -> Outcome<Vec<Value>> {
+    let import =
+        find(code, custom).ok_or_else(|| Refusal::unsupported("this operator is not supported"))?;
+    import(cx)
 }

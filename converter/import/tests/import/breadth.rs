@@ -1,11 +1,12 @@
 //! Operators that become several of the graph, a model's own functions, branches, and where a refused model is cut.
 
+use ocellus_import::{ErrorKind, ImportOptions, import_onnx_bytes};
 use tract_onnx::pb::{
     AttributeProto, FunctionProto, GraphProto, NodeProto, ValueInfoProto,
     attribute_proto::AttributeType, tensor_proto::DataType,
 };
 
-use crate::file::{File, float, int, integers, ints, text};
+use crate::file::{File, agree, float, int, integers, ints, text};
 
 #[test]
 fn functions_of_one_value() {
@@ -322,10 +323,74 @@ fn a_refused_model_is_told_where_to_cut() {
     file.refused(&[
         "node 3 `NonMaxSuppression`",
         "depends on the data",
-        "make `boxes`, `scores` the model's outputs",
+        "convert with `--cut boxes` `--cut scores`",
     ]);
     File::new(13, &[4])
         .node("Relu", &["x"], &["flags"], vec![])
         .node("NonZero", &["flags"], &["y"], vec![])
-        .refused(&["node 1 `NonZero`", "make `flags` the model's outputs"]);
+        .refused(&["node 1 `NonZero`", "convert with `--cut flags`"]);
+}
+
+#[test]
+fn a_model_ends_where_it_is_cut() {
+    let file = File::new(13, &[1, 4, 4])
+        .node("Relu", &["x"], &["scores_of_all"], vec![])
+        .node("Tanh", &["x"], &["boxes"], vec![])
+        .node(
+            "NonMaxSuppression",
+            &["boxes", "scores_of_all"],
+            &["kept"],
+            vec![],
+        )
+        .node("Gather", &["boxes", "kept"], &["y"], vec![]);
+    let cut = |outputs: &[&str]| ImportOptions {
+        outputs: outputs.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    };
+    let options = cut(&["boxes", "scores_..."]);
+    let imported = import_onnx_bytes("test.onnx", &file.bytes(), &options).unwrap();
+    let names: Vec<&str> = imported
+        .graph
+        .outputs
+        .iter()
+        .map(|o| o.name.as_str())
+        .collect();
+    assert_eq!(names, ["boxes", "scores_of_all"]);
+    agree("test.onnx", &file.bytes(), &options, 1e-5);
+    for (name, word) in [("box", "no tensor of that name"), ("...", "both begin so")] {
+        let error = import_onnx_bytes("test.onnx", &file.bytes(), &cut(&[name])).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Options);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn what_equals_the_largest_around_it_is_kept() {
+    // How detectors without boxes find their peaks.
+    let window = || vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])];
+    File::new(13, &[1, 2, 5, 6])
+        .node("MaxPool", &["x"], &["largest"], window())
+        .node("Equal", &["largest", "x"], &["peak"], vec![])
+        .node("Cast", &["peak"], &["ones"], vec![int("to", 1)])
+        .node("Mul", &["x", "ones"], &["y"], vec![])
+        .agrees();
+}
+
+#[test]
+fn responses_are_normalized_by_neighbouring_channels() {
+    for size in [1, 4, 5] {
+        File::new(13, &[1, 7, 3, 4])
+            .node(
+                "LRN",
+                &["x"],
+                &["y"],
+                vec![
+                    int("size", size),
+                    float("alpha", 0.5),
+                    float("beta", 0.6),
+                    float("bias", 1.5),
+                ],
+            )
+            .agrees();
+    }
 }

@@ -263,6 +263,7 @@ fn options_that_do_not_fit() {
     let with = |name: &str, shape: &[usize]| {
         let options = ImportOptions {
             input_shapes: vec![(name.to_owned(), shape.to_vec())],
+            ..Default::default()
         };
         let error = import_onnx_bytes("test.onnx", &relu().bytes(), &options).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Options, "{error}");

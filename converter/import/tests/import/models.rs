@@ -31,7 +31,10 @@ fn agrees(name: &str, inputs: &[(&str, &[usize])]) {
     agree(
         name,
         &std::fs::read(path).unwrap(),
-        &ImportOptions { input_shapes },
+        &ImportOptions {
+            input_shapes,
+            ..Default::default()
+        },
         1e-3,
     );
 }

@@ -9,6 +9,7 @@ use crate::file::{File, agree, int, integers, ints, reals, tensor};
 fn with(input: &str, shape: &[usize]) -> ImportOptions {
     ImportOptions {
         input_shapes: vec![(input.to_owned(), shape.to_vec())],
+        ..Default::default()
     }
 }
 

@@ -60,7 +60,14 @@ fn worst(ours: &[f32], theirs: &Array, border: BorderType) -> f32 {
 
 /// How far an operator may be from LiteRT: an integer kernel one step, a function by table two.
 fn allowed(name: &str, border: BorderType) -> f32 {
-    let table = ["softmax", "logistic", "tanh", "hard_swish"];
+    let table = [
+        "softmax",
+        "log_softmax",
+        "logistic",
+        "tanh",
+        "hard_swish",
+        "squared_difference",
+    ];
     match border {
         BorderType::F32 => 2e-6,
         _ if table.iter().any(|word| name.starts_with(word)) => 2.0,

@@ -252,17 +252,93 @@ pub(super) fn transpose_conv(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
         positive("stride_w", options.stride_w())?,
     ];
     let target = cx.integers(0, "the shape of the output")?;
-    let (weights, [oc, rows, columns, ic]) = weights(cx, 1)?;
-    let x = cx.input(2)?;
-    let [in_rows, in_columns, channels] = picture(cx, &x)?;
-    let [1, out_rows, out_columns, out_channels] = target[..] else {
+    let [1, rows, columns, channels] = target[..] else {
         return Err(Refusal::unsupported(format!(
             "the shape of the output is {target:?}, not a picture of batch 1"
         )));
     };
-    if ic != channels || i64::try_from(oc) != Ok(out_channels) {
+    let small = |size| crate::attributes::small("output_shape", size, 1);
+    let out = [small(rows)?, small(columns)?, small(channels)?];
+    let operands = Operands {
+        x: 2,
+        weights: 1,
+        bias: 3,
+    };
+    let y = spread(cx, operands, out, stride, options.padding())?;
+    Ok(vec![cx.activate(y, options.fused_activation_function())?])
+}
+
+/// MediaPipe's transposed convolution with a bias, from before the format's own had one. Its options are three numbers of four bytes:
+/// padding (1 is SAME, 2 VALID), columns and rows of a step. The size of the output follows from them.
+pub(super) fn transpose_conv_bias(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    let bytes = cx.operator().custom_options();
+    let bytes = bytes.map_or(&[][..], |bytes| bytes.bytes());
+    let numbers: Vec<i32> = bytes
+        .chunks_exact(4)
+        .take(3)
+        .filter_map(|word| word.try_into().ok().map(i32::from_le_bytes))
+        .collect();
+    let [padding, stride_w, stride_h] = numbers[..] else {
+        return Err(Refusal::malformed("its options are missing or cut off"));
+    };
+    let stride = [
+        positive("stride_h", stride_h)?,
+        positive("stride_w", stride_w)?,
+    ];
+    let padding = match padding {
+        1 => Padding::SAME,
+        2 => Padding::VALID,
+        other => {
+            return Err(Refusal::malformed(format!(
+                "its padding has the unknown number {other}"
+            )));
+        }
+    };
+    let x = cx.input(0)?;
+    let [rows, columns, _] = picture(cx, &x)?;
+    let (_, [oc, kernel_rows, kernel_columns, _]) = weights(cx, 1)?;
+    let size = |size: usize, stride: usize, kernel: usize| {
+        let steps = match padding {
+            Padding::SAME => size.checked_mul(stride),
+            _ => (size - 1).checked_mul(stride).map(|steps| steps + kernel),
+        };
+        steps.ok_or_else(|| Refusal::malformed("its stride is too large"))
+    };
+    let out = [
+        size(rows, stride[0], kernel_rows)?,
+        size(columns, stride[1], kernel_columns)?,
+        oc,
+    ];
+    let operands = Operands {
+        x: 0,
+        weights: 1,
+        bias: 2,
+    };
+    Ok(vec![spread(cx, operands, out, stride, padding)?])
+}
+
+/// Which input of a transposed convolution is which.
+struct Operands {
+    x: usize,
+    weights: usize,
+    bias: usize,
+}
+
+/// A transposed convolution to `out` rows, columns and channels.
+fn spread(
+    cx: &mut Tx<'_, '_>,
+    operands: Operands,
+    out: [usize; 3],
+    stride: [usize; 2],
+    padding: Padding,
+) -> Outcome<Value> {
+    let (weights, [oc, rows, columns, ic]) = weights(cx, operands.weights)?;
+    let x = cx.input(operands.x)?;
+    let [in_rows, in_columns, channels] = picture(cx, &x)?;
+    let [out_rows, out_columns, out_channels] = out;
+    if ic != channels || oc != out_channels {
         return Err(Refusal::malformed(format!(
-            "weights of shape {:?} do not fit an input of {channels} channels and an output of {target:?}",
+            "weights of shape {:?} do not fit an input of {channels} channels and an output of {out:?}",
             weights.shape
         )));
     }
@@ -273,9 +349,8 @@ pub(super) fn transpose_conv(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     };
     let mut output_padding = [0; 2];
     for (axis, &out) in [out_rows, out_columns].iter().enumerate() {
-        let out = crate::attributes::small("output_shape", out, 1)?;
         // The padding is that of the convolution in the other direction.
-        let (before, _) = match options.padding() {
+        let (before, _) = match padding {
             Padding::SAME => same(out, stride[axis], kernel[axis]),
             _ => (0, 0),
         };
@@ -291,13 +366,12 @@ pub(super) fn transpose_conv(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     }
     let weights = cx.emit_constant(&weights)?;
     let mut inputs = vec![cx.real(&x)?, weights];
-    inputs.extend(bias(cx, 3, oc)?);
+    inputs.extend(bias(cx, operands.bias, oc)?);
     let op = Op::TransposeConv2d {
         window: transposed,
         output_padding,
         groups: 1,
     };
     let y = cx.emit(op, &inputs)?;
-    let y = cx.live(y);
-    Ok(vec![cx.activate(y, options.fused_activation_function())?])
+    Ok(cx.live(y))
 }

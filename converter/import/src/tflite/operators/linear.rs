@@ -4,7 +4,7 @@ use ocellus_ir::Op;
 use tract_tflite::tflite::FullyConnectedOptionsWeightsFormat;
 
 use crate::error::{Outcome, Refusal};
-use crate::operators::linear::{fully_connected as product, matrix, swap_last, transposed};
+use crate::operators::linear::{product, swap_last};
 use crate::tflite::node::{Tx, needed};
 use crate::tflite::operators::convolution::bias;
 use crate::values::Value;
@@ -60,29 +60,5 @@ pub(super) fn batch_matmul(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     };
     let left = turned(cx, &left, options.adj_x())?;
     let right = turned(cx, &right, options.adj_y())?;
-    let y = match (&left, &right) {
-        (Value::Live(_), Value::Live(_)) => {
-            return Err(Refusal::unsupported(
-                "both operands are computed from the model's input; only a product with a constant is supported",
-            ));
-        }
-        (_, Value::Constant(constant)) => {
-            let weights = transposed(&matrix(constant)?)?;
-            product(cx, &left, &weights, None)?
-        }
-        (Value::Constant(constant), Value::Live(_)) => {
-            // A B = (B^T A^T)^T, and A is [rows, k] already.
-            let weights = matrix(constant)?;
-            let columns = swap_last(cx, &right)?;
-            let y = product(cx, &columns, &weights, None)?;
-            swap_last(cx, &y)?
-        }
-    };
-    // The longer list of leading axes counts.
-    let rank = cx.shape_of(&left).len().max(cx.shape_of(&right).len());
-    let mut shape = cx.shape_of(&y);
-    while shape.len() < rank {
-        shape.insert(0, 1);
-    }
-    Ok(vec![cx.reshape(&y, shape)?])
+    Ok(vec![product(cx, &left, &right)?])
 }

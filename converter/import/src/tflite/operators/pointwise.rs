@@ -1,12 +1,16 @@
-//! Operators on single values: arithmetic with broadcast, activations, SOFTMAX.
+//! Operators on single values: arithmetic with broadcast, activations; softmax and normalizations along channels.
 
 use ocellus_ir::{BinaryOp, Op, UnaryOp};
 use tract_tflite::tflite::ActivationFunctionType;
 
+use crate::attributes::small;
 use crate::error::{Outcome, Refusal};
 use crate::operators::activation::{function, gelu_of, pow_of};
+use crate::operators::normalization::{Response, response_norm, unit_length};
 use crate::operators::pointwise::{affine, binary, fold_pair, prelu_of};
+use crate::operators::reduce::log_softmax_of;
 use crate::tflite::node::{Tx, needed};
+use crate::tflite::operators::convolution::picture;
 use crate::values::Value;
 
 fn arithmetic(
@@ -221,9 +225,50 @@ pub(super) fn softmax(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
         1.0 => x,
         beta => affine(cx, &x, beta, 0.0)?,
     };
-    let rank = cx.shape_of(&x).len();
-    let axis = rank
-        .checked_sub(1)
-        .ok_or_else(|| Refusal::malformed("its input is a single number"))?;
+    let axis = innermost(cx, &x)?;
     Ok(vec![cx.emit_real(Op::Softmax { axis }, &x)?])
+}
+
+/// The innermost axis of the input.
+fn innermost(cx: &Tx<'_, '_>, x: &Value) -> Outcome<usize> {
+    let rank = cx.shape_of(x).len();
+    rank.checked_sub(1)
+        .ok_or_else(|| Refusal::malformed("its input is a single number"))
+}
+
+pub(super) fn log_softmax(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    let x = cx.input(0)?;
+    let axis = innermost(cx, &x)?;
+    Ok(vec![log_softmax_of(cx, &x, &[axis])?])
+}
+
+pub(super) fn l2_normalization(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    let options = cx.operator().builtin_options_as_l2_norm_options();
+    let activation = options.map_or(ActivationFunctionType::NONE, |options| {
+        options.fused_activation_function()
+    });
+    let x = cx.input(0)?;
+    let axis = innermost(cx, &x)?;
+    // A length below 1e-6 counts as that.
+    let y = unit_length(cx, &x, axis, 1e-12)?;
+    Ok(vec![cx.activate(y, activation)?])
+}
+
+pub(super) fn local_response_normalization(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    let options = needed(
+        cx.operator()
+            .builtin_options_as_local_response_normalization_options(),
+    )?;
+    let x = cx.input(0)?;
+    picture(cx, &x)?;
+    let radius = small("radius", i64::from(options.radius()), 0)?;
+    let size = 2 * radius + 1;
+    let rule = Response {
+        window: [radius, radius],
+        alpha: options.alpha() * size as f32,
+        beta: options.beta(),
+        bias: options.bias(),
+    };
+    let y = response_norm(cx, &x, rule)?;
+    Ok(vec![y])
 }

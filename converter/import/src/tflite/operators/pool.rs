@@ -5,10 +5,9 @@ use ocellus_ir::{Op, Window};
 use crate::attributes::axis;
 use crate::error::Outcome;
 use crate::operators::reduce::{Reduction, reduce, reduce_constant};
-use crate::tflite::file::element_type;
 use crate::tflite::node::{Tx, needed, positive};
 use crate::tflite::operators::convolution::{picture, window};
-use crate::values::{Live, Value};
+use crate::values::Value;
 
 fn pool(cx: &mut Tx<'_, '_>, op: fn([usize; 2], Window) -> Op) -> Outcome<Vec<Value>> {
     let options = needed(cx.operator().builtin_options_as_pool_2_doptions())?;
@@ -78,34 +77,6 @@ pub(super) fn reduce_max(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
 
 pub(super) fn reduce_min(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     reduction(cx, Reduction::Min)
-}
-
-/// The index of the largest or smallest value; of equal ones the first.
-fn arg(cx: &mut Tx<'_, '_>, smallest: bool) -> Outcome<Vec<Value>> {
-    let x = cx.input(0)?;
-    let stated = cx.constant(1, "the axis")?.integer("the axis")?;
-    let op = Op::ArgMax {
-        axis: axis(stated, cx.shape_of(&x).len())?,
-        keep_dims: false,
-        smallest,
-        last: false,
-    };
-    let x = cx.real(&x)?;
-    let ty = element_type(cx.output_info(0)?.ty)?;
-    let id = cx.emit(op, &[x])?;
-    Ok(vec![Value::Live(Live {
-        id,
-        ty,
-        quantized: false,
-    })])
-}
-
-pub(super) fn arg_max(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
-    arg(cx, false)
-}
-
-pub(super) fn arg_min(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
-    arg(cx, true)
 }
 
 pub(super) fn reduce_prod(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {

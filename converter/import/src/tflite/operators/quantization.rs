@@ -40,6 +40,10 @@ pub(super) fn quantize(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     Ok(vec![x])
 }
 
+fn whole(ty: ElementType) -> bool {
+    matches!(ty, ElementType::S32 | ElementType::S64)
+}
+
 pub(super) fn cast(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
     let to = element_type(cx.output_info(0)?.ty)?;
     let from = cx.input_info(0)?;
@@ -54,11 +58,15 @@ pub(super) fn cast(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
             Ok(vec![cx.folded(folded)?])
         }
         Value::Live(live) if live.ty == to => Ok(vec![Value::Live(live)]),
-        // A raw input's bytes are the numbers themselves; the graph's tensor holds them already.
+        // A raw input's bytes, indices, and truth values as zeros and ones: the graph's tensor holds the numbers already.
         Value::Live(live) if to == ElementType::Real => Ok(vec![Value::Live(Live {
             ty: ElementType::Real,
             ..live
         })]),
+        // Whole numbers of another width.
+        Value::Live(live) if whole(live.ty) && whole(to) => {
+            Ok(vec![Value::Live(Live { ty: to, ..live })])
+        }
         Value::Live(live) => Err(Refusal::unsupported(format!(
             "computing in {} is not supported: a cast of a computed tensor from {} must be to float",
             to.name(),

@@ -4,7 +4,7 @@ use ocellus_ir::Op;
 use tract_tflite::tflite::{ActivationFunctionType, MirrorPadMode};
 
 use crate::attributes::axis;
-use crate::constant::{Data, element_count};
+use crate::constant::Data;
 use crate::error::{Outcome, Refusal};
 use crate::operators::selection::concat_of;
 use crate::tflite::node::{Tx, needed};
@@ -302,33 +302,14 @@ fn range(
     })
 }
 
-pub(super) fn gather(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
-    let options = needed(cx.operator().builtin_options_as_gather_options())?;
-    if options.batch_dims() != 0 {
-        return Err(Refusal::unsupported("`batch_dims` is not supported"));
-    }
-    let x = cx.input(0)?;
-    let indices = cx.constant(1, "the list of indices")?;
+pub(super) fn reverse(cx: &mut Tx<'_, '_>) -> Outcome<Vec<Value>> {
+    let mut x = cx.input(0)?;
     let shape = cx.shape_of(&x);
-    let axis = axis(i64::from(options.axis()), shape.len())?;
-    let flat = indices
-        .ints("the list of indices")?
-        .iter()
-        .map(|&i| {
-            let index = usize::try_from(i).ok().filter(|&index| index < shape[axis]);
-            index.ok_or_else(|| {
-                Refusal::malformed(format!(
-                    "index {i} is outside axis {axis} of shape {shape:?}"
-                ))
-            })
-        })
-        .collect::<Outcome<Vec<usize>>>()?;
-    let mut out = shape[..axis].to_vec();
-    out.extend_from_slice(&indices.shape);
-    out.extend_from_slice(&shape[axis + 1..]);
-    element_count(&out)?;
-    let taken = cx.gather(&x, axis, flat)?;
-    Ok(vec![cx.reshape(&taken, out)?])
+    for stated in cx.integers(1, "the axes")? {
+        let axis = axis(stated, shape.len())?;
+        x = cx.gather(&x, axis, (0..shape[axis]).rev().collect())?;
+    }
+    Ok(vec![x])
 }
 
 /// The padding of each axis, before and after.
