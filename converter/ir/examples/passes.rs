@@ -38,7 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok((name.to_owned(), shape))
     });
     let input_shapes = input_shapes.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
-    let mut graph = import(path.as_ref(), &ImportOptions { input_shapes })?.graph;
+    let options = ImportOptions {
+        input_shapes,
+        ..Default::default()
+    };
+    let mut graph = import(path.as_ref(), &options)?.graph;
     let mut random = Random::new(1);
     let inputs: Vec<_> = graph
         .inputs
