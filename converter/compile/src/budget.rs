@@ -20,8 +20,20 @@ pub struct Region {
 pub struct Placement {
     /// Index of the region with the model file.
     pub model: usize,
-    /// Index of the region with the arena.
-    pub arena: usize,
+    /// Index of the region with each part of the arena.
+    pub arena: Vec<usize>,
+}
+
+/// The memory of each part of an arena, by the firmware's rule: the first with room for it behind the parts that it holds already. `None` where a part has no
+/// place.
+pub fn places(parts: &[u64], memories: &[u64]) -> Option<Vec<usize>> {
+    let mut free = memories.to_vec();
+    let mut place = |&bytes: &u64| {
+        let memory = free.iter().position(|&free| free >= bytes)?;
+        free[memory] -= bytes;
+        Some(memory)
+    };
+    parts.iter().map(&mut place).collect()
 }
 
 /// An arena that no region holds.
@@ -83,7 +95,7 @@ pub enum OverBudget {
     },
 }
 
-/// Finds the first region that holds the model and the first that holds the arena: regions are listed from fast to slow.
+/// Finds the first region that holds the model and those of the arena's parts ([`places`]): regions are listed from fast to slow.
 ///
 /// # Errors
 /// [`OverBudget`], which names what is in the way.
@@ -94,13 +106,11 @@ pub fn fit(report: &Report, regions: &[Region]) -> Result<Placement, OverBudget>
             .max_by_key(|region| region.free_bytes)
             .ok_or(OverBudget::NoRegion { kind })
     };
-    let first = |is_ram: bool, needed: u64| {
-        regions
-            .iter()
-            .position(|r| r.is_ram == is_ram && r.free_bytes >= needed)
-    };
     let (ram, flash) = (largest(true, "RAM")?, largest(false, "flash")?);
-    let Some(arena) = first(true, report.arena_bytes) else {
+    let rams: Vec<usize> = (0..regions.len()).filter(|&r| regions[r].is_ram).collect();
+    let sizes: Vec<u64> = rams.iter().map(|&r| regions[r].free_bytes).collect();
+    let parts: Vec<u64> = report.parts.iter().map(|part| part.bytes).collect();
+    let Some(arena) = places(&parts, &sizes) else {
         let tensor = report.tensors.iter().max_by_key(|tensor| tensor.size_bytes);
         return Err(OverBudget::Arena(Box::new(ArenaTooLarge {
             needed_bytes: report.arena_bytes,
@@ -108,13 +118,16 @@ pub fn fit(report: &Report, regions: &[Region]) -> Result<Placement, OverBudget>
             region: ram.name.clone(),
             layer: report.peak_layer.clone(),
             alive: alive_at_peak(report),
-            remedies: remedies(report, ram.free_bytes),
+            remedies: remedies(report, ram.free_bytes, &sizes),
             tensor: tensor.map(|t| t.name.clone()).unwrap_or_default(),
             tensor_bytes: tensor.map_or(0, |t| t.size_bytes),
             tensor_layer: tensor.map(|t| t.layer.clone()).unwrap_or_default(),
         })));
     };
-    let Some(model) = first(false, report.model_bytes) else {
+    let model = regions
+        .iter()
+        .position(|r| !r.is_ram && r.free_bytes >= report.model_bytes);
+    let Some(model) = model else {
         let layer = report
             .layers
             .iter()
@@ -127,6 +140,7 @@ pub fn fit(report: &Report, regions: &[Region]) -> Result<Placement, OverBudget>
             layer_bytes: layer.map_or(0, |l| l.constant_bytes),
         });
     };
+    let arena = arena.into_iter().map(|memory| rams[memory]).collect();
     Ok(Placement { model, arena })
 }
 
@@ -200,8 +214,8 @@ fn alive_bytes(report: &Report, share: f64) -> u64 {
     (0..=report.layers.len() + 1).map(of).max().unwrap_or(0)
 }
 
-/// What would make the model fit into so many bytes.
-fn remedies(report: &Report, available_bytes: u64) -> String {
+/// What would make the model fit into so many bytes, those of the largest of some memories.
+fn remedies(report: &Report, available_bytes: u64, memories: &[u64]) -> String {
     let mut remedies = Vec::new();
     let whole = alive_bytes(report, 1.0).max(1);
     // The plan's own loss against what is alive stays in proportion.
@@ -231,6 +245,18 @@ fn remedies(report: &Report, available_bytes: u64) -> String {
                 needs(0.0)
             ),
         });
+    }
+    let together: u64 = memories.iter().sum();
+    if memories.len() > 1 && report.memories == memories {
+        remedies.push(format!(
+            "No plan over the {} memories, {together} bytes together, was found",
+            memories.len()
+        ));
+    } else if together >= report.arena_bytes && report.parts.len() < 2 {
+        remedies.push(format!(
+            "The {} memories have {together} bytes together: a file for this board (`--board`) can use them all",
+            memories.len()
+        ));
     }
     if report.arena_lower_bound_bytes > available_bytes {
         remedies.push(format!(

@@ -53,6 +53,10 @@ pub fn emit(
     about: Border<'_>,
 ) -> Result<Vec<u8>, CompileError> {
     let mut writer = Writer::new(isa);
+    let parts: Vec<u32> = (schedule.plan.parts.iter())
+        .map(|&bytes| bytes as u32)
+        .collect();
+    writer.parts(&parts);
     let mut tensors = Vec::with_capacity(program.tensors.len());
     for (tensor, &offset) in program.tensors.iter().zip(&schedule.plan.offsets) {
         let (rank, dims) = dims(&tensor.shape);

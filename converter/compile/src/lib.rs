@@ -30,6 +30,7 @@ pub mod quantize;
 pub mod reconstruct;
 pub mod report;
 pub mod schedule;
+pub mod traffic;
 pub mod trial;
 
 use ocellus_format::{Isa, TaskRecord};
@@ -74,6 +75,8 @@ pub struct Passes {
     pub in_place: bool,
     /// Operators may run in another order than the source's, where that needs less memory (`operator-order`).
     pub operator_order: bool,
+    /// What is used most lies in the fastest of several memories, also where a slower one holds everything (`fast-memory`).
+    pub fast_memory: bool,
 }
 
 impl Default for Passes {
@@ -85,19 +88,21 @@ impl Default for Passes {
             reconstruction: true,
             in_place: true,
             operator_order: true,
+            fast_memory: true,
         }
     }
 }
 
 impl Passes {
     /// The names that [`without`](Self::without) knows.
-    pub const NAMES: [&'static str; 6] = [
+    pub const NAMES: [&'static str; 7] = [
         "bias-correction",
         "equalization",
         "reconstruction",
         "split-transpose-conv",
         "in-place",
         "operator-order",
+        "fast-memory",
     ];
 
     /// Switches a pass off; `None` where no pass has that name.
@@ -128,6 +133,10 @@ impl Passes {
                 operator_order: false,
                 ..self
             },
+            "fast-memory" => Passes {
+                fast_memory: false,
+                ..self
+            },
             _ => return None,
         })
     }
@@ -155,6 +164,8 @@ pub struct Options {
     pub target: Target,
     /// What may be done.
     pub passes: Passes,
+    /// Bytes of the memories that the arena may lie in, those of the fastest first; empty for one memory as large as it takes.
+    pub memories: Vec<u64>,
     /// For the record.
     pub provenance: Provenance,
 }
@@ -208,13 +219,32 @@ pub fn compile(
         reconstruct::reconstruct(graph, calibration, &quantization, choice, &mut |_, _| {})?;
     let mut lowered = lower::lower(graph, &quantization, &reconstruction, options.passes)?;
     pack::pack(&mut lowered.program, options.target);
-    let schedule = schedule::schedule(&mut lowered.program, options.target, options.passes)?;
+    let schedule = schedule::schedule(
+        &mut lowered.program,
+        options.target,
+        options.passes,
+        &options.memories,
+    )?;
     let mut notes = provenance.notes.clone();
     if let Some(bytes) = schedule.source_order_bytes {
         notes.push(format!(
             "operators run in another order than the source's: {} bytes of arena instead of {bytes}",
             schedule.plan.peak_bytes
         ));
+    }
+    if schedule.plan.parts.len() > 1 {
+        let words = |bytes: &[u64]| {
+            let words: Vec<String> = bytes.iter().map(u64::to_string).collect();
+            words.join(", ")
+        };
+        notes.push(format!(
+            "the arena lies in {} memories, what is used most in the fastest: {} bytes",
+            schedule.plan.parts.len(),
+            words(&schedule.plan.parts)
+        ));
+        provenance
+            .options
+            .push(("memories".into(), words(&options.memories)));
     }
     notes.extend(report::notes(&lowered, calibration));
     let border = emit::Border {
@@ -225,7 +255,7 @@ pub fn compile(
         task,
     };
     let bytes = emit::emit(&lowered.program, &schedule, options.target.isa(), border)?;
-    let report = report::report(&lowered, &schedule, options.target, notes, &bytes);
+    let report = report::report(&lowered, &schedule, options, notes, &bytes);
     Ok(Compiled {
         bytes,
         report,

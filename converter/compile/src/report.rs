@@ -2,10 +2,11 @@
 
 use ocellus_format::{DType, Isa, QParams};
 
-use crate::Target;
 use crate::calibrate::Calibration;
 use crate::lower::{Lowered, Operand};
 use crate::schedule::{Schedule, kernel};
+use crate::traffic::Moved;
+use crate::{Options, Target};
 use ocellus_format::CalibrationData;
 
 /// A layer as it runs on the device.
@@ -52,6 +53,15 @@ pub struct TensorReport {
     pub last_step: usize,
 }
 
+/// A part of the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartReport {
+    /// How large it is.
+    pub bytes: u64,
+    /// What a run reads and writes there, as [`traffic`](crate::traffic) counts.
+    pub moved: Moved,
+}
+
 /// What a model needs and what happened to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -61,8 +71,12 @@ pub struct Report {
     pub model_bytes: u64,
     /// Bytes of weights, tables and other constants in it.
     pub constant_bytes: u64,
-    /// Bytes of arena: the plan's peak.
+    /// Bytes of arena: the plan's peak, all parts together.
     pub arena_bytes: u64,
+    /// Its parts, those for fast memories first.
+    pub parts: Vec<PartReport>,
+    /// Bytes of the memories that it was planned for, where it was for some.
+    pub memories: Vec<u64>,
     /// Most bytes alive at once: no plan of this order of operators is smaller.
     pub arena_lower_bound_bytes: u64,
     /// The layer with the most bytes alive.
@@ -134,12 +148,12 @@ pub(crate) fn notes(lowered: &Lowered, calibration: &Calibration) -> Vec<String>
 pub(crate) fn report(
     lowered: &Lowered,
     schedule: &Schedule,
-    target: Target,
+    options: &Options,
     notes: Vec<String>,
     bytes: &[u8],
 ) -> Report {
     let program = &lowered.program;
-    let isa = target.isa();
+    let isa = options.target.isa();
     let constant_len = |index: usize| {
         let values = &program.constants[index].values;
         DType::bytes(values.dtype(), values.len() as u64).unwrap_or(0)
@@ -194,10 +208,12 @@ pub(crate) fn report(
     };
     let peak = schedule.plan.peak_step.saturating_sub(1);
     Report {
-        target,
+        target: options.target,
         model_bytes: bytes.len() as u64,
         constant_bytes: (0..program.constants.len()).map(constant_len).sum(),
         arena_bytes: schedule.plan.peak_bytes,
+        parts: parts(schedule),
+        memories: options.memories.clone(),
         arena_lower_bound_bytes: schedule.plan.lower_bound_bytes,
         peak_layer: program
             .nodes
@@ -213,4 +229,24 @@ pub(crate) fn report(
         slow_requants: total(|notes| notes.slow_requants),
         notes,
     }
+}
+
+/// The arena's parts with what is moved in each.
+fn parts(schedule: &Schedule) -> Vec<PartReport> {
+    let plan = &schedule.plan;
+    let mut start = 0;
+    let parts = plan.parts.iter().map(|&bytes| {
+        let range = start..start + bytes;
+        start = range.end;
+        let tensors = schedule.traffic.tensors.iter().zip(&plan.offsets);
+        let scratch = schedule.traffic.scratch.iter().zip(&plan.scratch_offsets);
+        let mut moved = Moved::default();
+        for (&there, offset) in tensors.chain(scratch) {
+            if range.contains(offset) {
+                moved += there;
+            }
+        }
+        PartReport { bytes, moved }
+    });
+    parts.collect()
 }

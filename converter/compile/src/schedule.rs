@@ -5,7 +5,8 @@ use ocellus_kernels::select::{self, Choice};
 
 use crate::lower::{DeviceNode, DeviceProgram, Operand, swapped};
 use crate::order::{better_order, reordered};
-use crate::plan::{Life, Plan, plan};
+use crate::plan::{Life, Plan, plan, plan_over};
+use crate::traffic::{Traffic, traffic};
 use crate::{CompileError, Passes, Target};
 
 /// A device program with its memory.
@@ -15,6 +16,8 @@ pub struct Schedule {
     pub lives: Vec<Life>,
     /// Of each operator.
     pub scratch_bytes: Vec<u64>,
+    /// Bytes that a run reads and writes.
+    pub traffic: Traffic,
     /// Offsets.
     pub plan: Plan,
     /// What the source's order of operators would need, where another was chosen.
@@ -75,12 +78,16 @@ fn prefer_in_place(program: &mut DeviceProgram) {
 
 /// Plans the memory of a program, whose operators and tensors it puts into the order that needs least.
 ///
+/// `memories` are those of [`Options`](crate::Options::memories). The arena gets parts where the fastest does not hold it. Where they do not hold it
+/// together, the plan is that for one memory, and larger than each.
+///
 /// # Errors
 /// [`CompileError::TooLarge`]
 pub fn schedule(
     program: &mut DeviceProgram,
     target: Target,
     passes: Passes,
+    memories: &[u64],
 ) -> Result<Schedule, CompileError> {
     let limit = u64::from(ocellus_format::MAX_OPERATORS);
     if program.nodes.len() as u64 > limit {
@@ -111,6 +118,22 @@ pub fn schedule(
                 ..better
             };
         }
+    }
+    let whole = planned.plan.peak_bytes;
+    let is_held = match passes.fast_memory {
+        true => memories.first().is_none_or(|&fastest| fastest >= whole),
+        false => memories.is_empty() || memories.iter().any(|&bytes| bytes >= whole),
+    };
+    if !is_held
+        && let Some(split) = plan_over(
+            &planned.lives,
+            &planned.scratch_bytes,
+            &planned.traffic,
+            memories,
+        )
+    {
+        checked(&planned.lives, &planned.scratch_bytes, &split)?;
+        planned.plan = split;
     }
     if planned.plan.peak_bytes > ARENA_MAX {
         return Err(CompileError::TooLarge {
@@ -167,13 +190,18 @@ fn in_this_order(
         .map(|node| scratch_bytes(node, target))
         .collect();
     let planned = plan(&lives, &scratch);
-    if let Err(overlap) = crate::plan::check(&lives, &scratch, &planned) {
-        return Err(CompileError::Rejected(format!("{overlap:?}")));
-    }
+    checked(&lives, &scratch, &planned)?;
     Ok(Schedule {
         lives,
+        traffic: traffic(program, &scratch),
         scratch_bytes: scratch,
         plan: planned,
         source_order_bytes: None,
     })
+}
+
+/// Proves a plan before it goes into a file.
+fn checked(lives: &[Life], scratch: &[u64], plan: &Plan) -> Result<(), CompileError> {
+    crate::plan::check(lives, scratch, plan)
+        .map_err(|overlap| CompileError::Rejected(format!("{overlap:?}")))
 }

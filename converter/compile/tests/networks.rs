@@ -360,7 +360,7 @@ fn a_board_that_is_too_small_is_told_what_is_in_the_way() {
         ]
     };
     let fits = budget::fit(&report, &regions(report.arena_bytes, report.model_bytes)).unwrap();
-    assert_eq!((fits.arena, fits.model), (1, 2));
+    assert_eq!((fits.arena, fits.model), (vec![1], 2));
     let error = budget::fit(
         &report,
         &regions(report.arena_bytes - 1, report.model_bytes),

@@ -2,11 +2,20 @@
 //!
 //! A *block* is memory with a lifetime: a tensor, a chain of tensors that replace one another in place, or the scratch of one operator. Blocks
 //! are placed one after the other at the lowest offset that is free during their life. The order decides the peak, so several orders are
-//! tried, and the best is improved by giving blocks around the peak an earlier turn. Everything is deterministic.
+//! tried, and the best is improved by giving blocks around the peak an earlier turn. Where more is taken than the most that is alive at once, small
+//! graphs are searched for the smallest plan (`exact.rs`). Over several memories, blocks are chosen for each first
+//! ([`plan_over`]). Everything is deterministic.
 
+mod exact;
 mod place;
+mod split;
 
+use exact::{Finished, Found};
+use ocellus_format::MAX_PARTS;
 use place::{Block, place_all};
+use split::split;
+
+use crate::traffic::Traffic;
 
 /// Offsets are multiples of this.
 pub const ALIGNMENT_BYTES: u64 = 16;
@@ -32,9 +41,11 @@ pub struct Plan {
     pub offsets: Vec<u64>,
     /// Offset of each operator's scratch; 0 where it has none.
     pub scratch_offsets: Vec<u64>,
-    /// Bytes of the arena.
+    /// Bytes of the arena, all parts together.
     pub peak_bytes: u64,
-    /// Most bytes alive in one step: no plan of this order of operators can be smaller.
+    /// Bytes of each part, one behind the other. One where the arena is for one memory.
+    pub parts: Vec<u64>,
+    /// No plan of this order of operators can be smaller: the most bytes alive in one step, or more where the search for a smaller plan has shown it.
     pub lower_bound_bytes: u64,
     /// The step with the most bytes alive.
     pub peak_step: usize,
@@ -49,56 +60,142 @@ pub(crate) fn aligned(bytes: u64) -> u64 {
 ///
 /// Tensors are given in the order of `first_step`, so that a chain of replacements is met from its head.
 pub fn plan(lives: &[Life], scratch_bytes: &[u64]) -> Plan {
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut block_of = vec![usize::MAX; lives.len()];
-    for (index, life) in lives.iter().enumerate() {
-        let replaced = life.replaces.filter(|&old| {
-            let fits =
-                lives[old].size_bytes == life.size_bytes && lives[old].last_step == life.first_step;
-            // Two tensors cannot both take over one: the second finds the block already longer.
-            fits && block_of[old] != usize::MAX && blocks[block_of[old]].last == life.first_step
-        });
-        block_of[index] = match replaced {
-            Some(old) => {
-                blocks[block_of[old]].last = life.last_step;
-                block_of[old]
-            }
-            None => {
-                blocks.push(Block {
-                    size: aligned(life.size_bytes),
-                    first: life.first_step,
-                    last: life.last_step,
-                });
-                blocks.len() - 1
-            }
-        };
+    let blocks = Blocks::of(lives, scratch_bytes);
+    let (alive_bytes, _) = lower_bound(&blocks.all);
+    let placed = place_all(&blocks.all, alive_bytes);
+    let peak_bytes = peak_of(&blocks.all, &placed);
+    if peak_bytes == alive_bytes {
+        return blocks.plan(&placed, vec![peak_bytes], alive_bytes);
     }
-    let first_scratch = blocks.len();
-    blocks.extend(
-        scratch_bytes
-            .iter()
-            .enumerate()
-            .map(|(index, &bytes)| Block {
-                size: aligned(bytes),
-                first: index + 1,
-                last: index + 1,
-            }),
-    );
+    match exact::search(&blocks.all, peak_bytes, alive_bytes) {
+        Found::Better(placed, finished) => {
+            let peak_bytes = peak_of(&blocks.all, &placed);
+            let least = match finished {
+                Finished::Yes => peak_bytes,
+                Finished::No => alive_bytes,
+            };
+            blocks.plan(&placed, vec![peak_bytes], least)
+        }
+        Found::NoneSmaller => blocks.plan(&placed, vec![peak_bytes], peak_bytes),
+        Found::Unknown => blocks.plan(&placed, vec![peak_bytes], alive_bytes),
+    }
+}
 
-    let (lower_bound_bytes, peak_step) = lower_bound(&blocks);
-    let placed = place_all(&blocks, lower_bound_bytes);
-    Plan {
-        offsets: block_of.iter().map(|&block| placed[block]).collect(),
-        scratch_offsets: placed[first_scratch..].to_vec(),
-        peak_bytes: blocks
-            .iter()
-            .zip(&placed)
-            .map(|(block, offset)| offset + block.size)
-            .max()
-            .unwrap_or(0),
-        lower_bound_bytes,
-        peak_step,
+/// As [`plan`], over memories of these sizes, the fast ones first; at most [`MAX_PARTS`] of them are used. `None` where no plan was found that fits
+/// them together.
+pub fn plan_over(
+    lives: &[Life],
+    scratch_bytes: &[u64],
+    traffic: &Traffic,
+    memories: &[u64],
+) -> Option<Plan> {
+    let blocks = Blocks::of(lives, scratch_bytes);
+    let moved = blocks.moved(traffic);
+    let memories = &memories[..memories.len().min(MAX_PARTS)];
+    if memories.is_empty() {
+        return None;
     }
+    let places = split(&blocks.all, &moved, memories)?;
+    let ends = |memory: usize| {
+        let inside = blocks.all.iter().zip(&places);
+        let inside = inside.filter(move |(_, place)| place.memory == memory);
+        inside.map(|(block, place)| place.offset + block.size).max()
+    };
+    let parts: Vec<u64> = (0..memories.len())
+        .map(|memory| ends(memory).unwrap_or(0))
+        .collect();
+    let start = |memory: usize| parts[..memory].iter().sum::<u64>();
+    let placed: Vec<u64> = places
+        .iter()
+        .map(|place| start(place.memory) + place.offset)
+        .collect();
+    // A memory that nothing has entered is no part.
+    let parts = parts.iter().copied().filter(|&bytes| bytes > 0).collect();
+    let (alive_bytes, _) = lower_bound(&blocks.all);
+    Some(blocks.plan(&placed, parts, alive_bytes))
+}
+
+/// Everything that takes memory.
+struct Blocks {
+    all: Vec<Block>,
+    /// The block of each tensor.
+    of_tensor: Vec<usize>,
+    /// The block of the first operator's scratch; the others follow.
+    first_scratch: usize,
+}
+
+impl Blocks {
+    fn of(lives: &[Life], scratch_bytes: &[u64]) -> Blocks {
+        let mut all: Vec<Block> = Vec::new();
+        let mut of_tensor = vec![usize::MAX; lives.len()];
+        for (index, life) in lives.iter().enumerate() {
+            let replaced = life.replaces.filter(|&old| {
+                let fits = lives[old].size_bytes == life.size_bytes
+                    && lives[old].last_step == life.first_step;
+                // Two tensors cannot both take over one: the second finds the block already longer.
+                fits && of_tensor[old] != usize::MAX && all[of_tensor[old]].last == life.first_step
+            });
+            of_tensor[index] = match replaced {
+                Some(old) => {
+                    all[of_tensor[old]].last = life.last_step;
+                    of_tensor[old]
+                }
+                None => {
+                    all.push(Block {
+                        size: aligned(life.size_bytes),
+                        first: life.first_step,
+                        last: life.last_step,
+                    });
+                    all.len() - 1
+                }
+            };
+        }
+        let first_scratch = all.len();
+        let scratch = scratch_bytes.iter().enumerate();
+        all.extend(scratch.map(|(index, &bytes)| Block {
+            size: aligned(bytes),
+            first: index + 1,
+            last: index + 1,
+        }));
+        Blocks {
+            all,
+            of_tensor,
+            first_scratch,
+        }
+    }
+
+    /// Bytes read and written of each.
+    fn moved(&self, traffic: &Traffic) -> Vec<u64> {
+        let mut moved = vec![0; self.all.len()];
+        for (&block, tensor) in self.of_tensor.iter().zip(&traffic.tensors) {
+            moved[block] += tensor.total();
+        }
+        for (block, scratch) in moved[self.first_scratch..].iter_mut().zip(&traffic.scratch) {
+            *block = scratch.total();
+        }
+        moved
+    }
+
+    /// The plan with blocks at these offsets.
+    fn plan(&self, placed: &[u64], parts: Vec<u64>, lower_bound_bytes: u64) -> Plan {
+        let (_, peak_step) = lower_bound(&self.all);
+        Plan {
+            offsets: self.of_tensor.iter().map(|&block| placed[block]).collect(),
+            scratch_offsets: placed[self.first_scratch..].to_vec(),
+            peak_bytes: parts.iter().sum(),
+            parts,
+            lower_bound_bytes,
+            peak_step,
+        }
+    }
+}
+
+/// Where the last of the blocks ends.
+fn peak_of(blocks: &[Block], offsets: &[u64]) -> u64 {
+    let ends = blocks.iter().zip(offsets);
+    ends.map(|(block, offset)| offset + block.size)
+        .max()
+        .unwrap_or(0)
 }
 
 /// The most bytes alive in one step, and that step.
@@ -129,10 +226,10 @@ pub struct Overlap {
 }
 
 /// Proves a plan, without knowledge of how it was made: nothing that is alive at the same time overlaps, but for an output that lies exactly
-/// where the input it replaces lies.
+/// where the input it replaces lies, and nothing lies across the end of a part.
 ///
 /// # Errors
-/// The first pair that overlaps, or a thing with itself where it is not aligned or reaches past the peak.
+/// The first pair that overlaps, or a thing with itself where it is not aligned or reaches past the end of its part.
 pub fn check(lives: &[Life], scratch_bytes: &[u64], plan: &Plan) -> Result<(), Overlap> {
     struct Placed {
         start: u64,
@@ -163,8 +260,17 @@ pub fn check(lives: &[Life], scratch_bytes: &[u64], plan: &Plan) -> Result<(), O
             replaces: None,
         });
     let all: Vec<Placed> = tensors.chain(scratch).collect();
+    let in_one_part = |placed: &Placed| {
+        let mut end = 0;
+        let ends = plan.parts.iter().map(|bytes| {
+            end += bytes;
+            end
+        });
+        let mut behind = ends.skip_while(|&end| end <= placed.start);
+        placed.start == placed.end || behind.next().is_some_and(|end| placed.end <= end)
+    };
     for (second, b) in all.iter().enumerate() {
-        if b.start % ALIGNMENT_BYTES != 0 || b.end > plan.peak_bytes {
+        if b.start % ALIGNMENT_BYTES != 0 || !in_one_part(b) {
             return Err(Overlap {
                 first: second,
                 second,

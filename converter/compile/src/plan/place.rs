@@ -13,7 +13,7 @@ impl Block {
         self.first <= other.last && other.first <= self.last
     }
 
-    fn life(&self) -> usize {
+    pub(super) fn life(&self) -> usize {
         self.last - self.first + 1
     }
 }
@@ -33,8 +33,16 @@ const TRIES_MAX: usize = 4000;
 /// Tries times the square of the count of blocks: about a second.
 const WORK: usize = 300_000_000;
 
-/// Offsets of all blocks: the smallest peak that the search finds. Stops at `lower_bound`.
-pub(super) fn place_all(blocks: &[Block], lower_bound: u64) -> Vec<u64> {
+/// Offsets, and how they came about.
+pub(super) struct Placed {
+    pub(super) offsets: Vec<u64>,
+    peak: u64,
+    order: Vec<usize>,
+    fit: Fit,
+}
+
+/// The best of several orders.
+pub(super) fn by_orders(blocks: &[Block]) -> Placed {
     let area = |block: &Block| u128::from(block.size) * block.life() as u128;
     let mut orders: Vec<Vec<usize>> = Vec::new();
     let mut order_by = |compare: &dyn Fn(&Block, &Block) -> std::cmp::Ordering| {
@@ -48,19 +56,36 @@ pub(super) fn place_all(blocks: &[Block], lower_bound: u64) -> Vec<u64> {
     order_by(&|a, b| a.first.cmp(&b.first).then(b.size.cmp(&a.size)));
     order_by(&|a, b| b.last.cmp(&a.last).then(b.size.cmp(&a.size)));
 
-    let mut best: Option<(u64, Vec<u64>, Vec<usize>, Fit)> = None;
+    let mut best = Placed {
+        offsets: Vec::new(),
+        peak: u64::MAX,
+        order: Vec::new(),
+        fit: Fit::First,
+    };
     for order in orders {
         for fit in [Fit::First, Fit::Best] {
             let (peak, offsets) = place(blocks, &order, fit);
-            if best.as_ref().is_none_or(|(known, ..)| peak < *known) {
-                best = Some((peak, offsets, order.clone(), fit));
+            if peak < best.peak {
+                best = Placed {
+                    offsets,
+                    peak,
+                    order: order.clone(),
+                    fit,
+                };
             }
         }
     }
-    let Some((mut peak, mut offsets, mut order, fit)) = best else {
-        return Vec::new();
-    };
+    best
+}
 
+/// Offsets of all blocks: the smallest peak that the search finds. Stops at `lower_bound`.
+pub(super) fn place_all(blocks: &[Block], lower_bound: u64) -> Vec<u64> {
+    let Placed {
+        mut offsets,
+        mut peak,
+        mut order,
+        fit,
+    } = by_orders(blocks);
     // Blocks that end at the peak came too late: one of them, or of those below it, takes an earlier turn. What is no worse is kept, so that the
     // search crosses plateaus. The choices are those of a fixed sequence of numbers.
     let mut numbers = 0x9e37_79b9_7f4a_7c15_u64;
