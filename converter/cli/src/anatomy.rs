@@ -1,20 +1,37 @@
 //! What a model file holds, in the terms of a report: bytes of each layer, the arena over time, how its weights are spread.
 
 use anyhow::{Context, Result};
-use ocellus_compile::report::{LayerReport, TensorReport};
+use ocellus_board_file::Board;
+use ocellus_compile::plan::ALIGNMENT_BYTES;
+use ocellus_compile::report::{LayerReport, PartReport, TensorReport};
+use ocellus_compile::traffic::Moved;
 use ocellus_compile::{Report as Needs, Target};
 use ocellus_format::ops::OpCode;
 use ocellus_format::{Class, Isa, ModelView, QParams, TensorInfo};
-use ocellus_report::{Histogram, Layer, LayerCost, Memory, MemoryBox, MemoryKind};
+use ocellus_report::{Histogram, Layer, LayerCost, Memory, MemoryBox, MemoryKind, MemoryPart};
 
+use crate::board::part_slots;
 use crate::layers::Layer as Run;
 use crate::source::ModelFile;
 
 /// Bins of a histogram: four integers each.
 const BINS: usize = 64;
 
+/// The arena over time, and where it lies on a board.
+pub(crate) fn memory_on(file: &ModelFile, board: Option<&Board>) -> Result<Memory> {
+    let mut memory = memory(file)?;
+    if let Some(board) = board.filter(|board| board.is_bare_metal()) {
+        // What does not fit has no place.
+        let slots = part_slots(board, file).unwrap_or_default();
+        for (part, (_, region)) in memory.parts.iter_mut().zip(slots) {
+            part.region = Some(region.name.clone());
+        }
+    }
+    Ok(memory)
+}
+
 /// The arena over time.
-pub(crate) fn memory(file: &ModelFile) -> Result<Memory> {
+fn memory(file: &ModelFile) -> Result<Memory> {
     let view = file.view()?;
     let program = view.program();
     let info = file.interpreter.info();
@@ -55,8 +72,23 @@ pub(crate) fn memory(file: &ModelFile) -> Result<Memory> {
             });
         }
     }
+    let aligned = boxes.iter().map(|part| MemoryBox {
+        bytes: part.bytes.next_multiple_of(ALIGNMENT_BYTES),
+        ..part.clone()
+    });
+    let aligned: Vec<MemoryBox> = aligned.collect();
     Ok(Memory {
         arena_bytes: u64::from(program.arena_bytes),
+        parts: (view.parts().iter())
+            .map(|part| MemoryPart {
+                bytes: part.len() as u64,
+                region: None,
+            })
+            .collect(),
+        lower_bound_bytes: (0..=last)
+            .map(|step| covered(&aligned, step))
+            .max()
+            .unwrap_or(0),
         steps: last + 1,
         live_bytes: (0..=last).map(|step| covered(&boxes, step)).collect(),
         boxes,
@@ -154,7 +186,16 @@ pub(crate) fn needs(file: &ModelFile, layers: &[Layer], memory: &Memory) -> Resu
         model_bytes: file.bytes.len() as u64,
         constant_bytes: constant_bytes(&view),
         arena_bytes: memory.arena_bytes,
-        arena_lower_bound_bytes: memory.live_bytes.iter().copied().max().unwrap_or(0),
+        parts: memory
+            .parts
+            .iter()
+            .map(|part| PartReport {
+                bytes: part.bytes,
+                moved: Moved::default(),
+            })
+            .collect(),
+        memories: Vec::new(),
+        arena_lower_bound_bytes: memory.lower_bound_bytes,
         peak_layer: peak
             .map(|index| layers[index].name.clone())
             .unwrap_or_default(),

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 use ocellus_board_api::PixelFormat;
-use ocellus_board_file::{Board, Role};
+use ocellus_board_file::{Board, Role, Slot};
 use ocellus_board_host::{
     Answer, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image, build_signed_image,
 };
-use ocellus_compile::budget::{Region, fit as fit_regions};
+use ocellus_compile::budget::{Region, fit as fit_regions, places};
 use ocellus_compile::interpret::{Outcome, Tapped};
 use ocellus_compile::{Report, Target};
 use ocellus_data::Picture;
@@ -22,7 +22,8 @@ use crate::source::ModelFile;
 pub(crate) struct Fit {
     pub(crate) board: String,
     pub(crate) model_region: String,
-    pub(crate) arena_region: String,
+    /// The region of each part of the arena; empty where it does not fit.
+    pub(crate) arena_regions: Vec<String>,
     /// Why it does not fit.
     pub(crate) refusal: Option<String>,
 }
@@ -35,6 +36,48 @@ pub(crate) fn find(name: &str) -> Result<Board> {
 /// What a file for the board is made for.
 pub(crate) fn target(board: &Board) -> Result<Target> {
     Ok(Target::Isa(isa_named(board.isa.name())?))
+}
+
+impl Fit {
+    /// The regions of the arena in words; `-` where it does not fit.
+    pub(crate) fn arena_region(&self) -> String {
+        match self.arena_regions.is_empty() {
+            true => "-".to_owned(),
+            false => joined(self.arena_regions.iter().map(String::as_str)),
+        }
+    }
+}
+
+/// Names of regions with ` + ` between, one that follows itself once.
+pub(crate) fn joined<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let mut names: Vec<&str> = names.collect();
+    names.dedup();
+    names.join(" + ")
+}
+
+/// Bytes of the memories in which an arena may lie, fast first; none where the operating system has the memory.
+pub(crate) fn memories(board: &Board) -> Vec<u64> {
+    let slots = board.slots_of(Role::Arena);
+    slots.map(|(slot, _)| slot.size_bytes).collect()
+}
+
+/// The slot and region of each part of a file's arena.
+///
+/// # Errors
+/// A part has no place.
+pub(crate) fn part_slots<'b>(
+    board: &'b Board,
+    file: &ModelFile,
+) -> Result<Vec<(&'b Slot, &'b ocellus_board_file::Region)>> {
+    let view = file.view()?;
+    let parts: Vec<u64> = view.parts().iter().map(|part| part.len() as u64).collect();
+    let Some(places) = places(&parts, &memories(board)) else {
+        // What has no place in parts has none as a whole.
+        let whole = board.place(Role::Arena, u64::from(view.program().arena_bytes))?;
+        return Ok(vec![whole]);
+    };
+    let slots: Vec<_> = board.slots_of(Role::Arena).collect();
+    Ok(places.into_iter().map(|slot| slots[slot]).collect())
 }
 
 /// The regions in which a model and its arena may lie, fast first.
@@ -82,7 +125,7 @@ fn try_fit(board: &Board, report: &Report) -> Result<Fit> {
         return Ok(Fit {
             board: board.name.clone(),
             model_region: word.clone(),
-            arena_region: word,
+            arena_regions: vec![word],
             refusal: None,
         });
     }
@@ -90,13 +133,15 @@ fn try_fit(board: &Board, report: &Report) -> Result<Fit> {
         Ok(placement) => Fit {
             board: board.name.clone(),
             model_region: regions[placement.model].name.clone(),
-            arena_region: regions[placement.arena].name.clone(),
+            arena_regions: (placement.arena.iter())
+                .map(|&region| regions[region].name.clone())
+                .collect(),
             refusal: None,
         },
         Err(reason) => Fit {
             board: board.name.clone(),
             model_region: "-".to_owned(),
-            arena_region: "-".to_owned(),
+            arena_regions: Vec::new(),
             refusal: Some(reason.to_string()),
         },
     })
@@ -310,14 +355,13 @@ pub(crate) fn check_sizes(board: &Board, file: &ModelFile) -> Result<()> {
     if !board.is_bare_metal() {
         return Ok(());
     }
-    let arena_bytes = u64::from(file.view()?.program().arena_bytes);
-    board
+    let placed = board
         .place(Role::Model, file.bytes.len() as u64)
-        .and_then(|_| board.place(Role::Arena, arena_bytes))
-        .map_err(|e| {
-            anyhow::anyhow!("{e}; use a smaller model or input, or a board with more memory")
-        })?;
-    Ok(())
+        .map_err(Into::into)
+        .and_then(|_| part_slots(board, file));
+    placed.map(|_| ()).map_err(|e| {
+        anyhow::anyhow!("{e}; use a smaller model or input, or a board with more memory")
+    })
 }
 
 /// Only emulated boards and this machine can be started: a file for real hardware builds, and is not measured on the PC in its place.

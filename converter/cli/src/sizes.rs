@@ -1,11 +1,12 @@
 //! What a model takes of a board before it is flashed: code from the linked image, weights and arena from the file, region by region.
 
 use anyhow::Result;
-use ocellus_board_file::{Board, Role};
+use ocellus_board_file::{Board, Role, Slot};
 use ocellus_board_host::{Image, OperatorSet, Variant, build_image};
 use ocellus_report::{Part, Region};
 use ocellus_setup::{DeviceToolchain, Host, Terminal};
 
+use crate::board::part_slots;
 use crate::output::{grouped, table};
 use crate::source::ModelFile;
 
@@ -48,27 +49,39 @@ pub(crate) fn regions(
             parts: Vec::new(),
         })
         .collect();
-    let arena_bytes = u64::from(file.view()?.program().arena_bytes);
     let stack_bytes = board.stack_bytes();
     let mut parts = vec![
         (Role::Model, "model", file.bytes.len() as u64, true),
-        (Role::Arena, "arena", arena_bytes, true),
         (Role::Statics, "stack", stack_bytes, false),
     ];
     if let Some(image) = image {
         parts.push((Role::Code, "code", image.code_bytes, true));
         parts.push((Role::Statics, "variables", image.statics_bytes, true));
     }
-    for (role, what, bytes, exact) in parts {
-        let (slot, place) = board.place(role, bytes)?;
-        if let Some(region) = regions.iter_mut().find(|region| region.name == place.name) {
-            region.parts.push(Part {
+    let mut lies_in = |slot: &Slot, what: &'static str, bytes, exact| {
+        let region = regions.iter_mut().find(|region| region.name == slot.region);
+        let Some(region) = region else { return };
+        match region.parts.iter_mut().find(|part| part.what == what) {
+            // Two parts of the arena in one memory.
+            Some(part) => part.bytes += bytes,
+            None => region.parts.push(Part {
                 what,
                 bytes,
                 slot_bytes: slot.size_bytes,
                 exact,
-            });
+            }),
         }
+    };
+    for (role, what, bytes, exact) in parts {
+        let (slot, _) = board.place(role, bytes)?;
+        lies_in(slot, what, bytes, exact);
+    }
+    let view = file.view()?;
+    for ((slot, _), part) in part_slots(board, file)?
+        .into_iter()
+        .zip(view.parts().iter())
+    {
+        lies_in(slot, "arena", part.len() as u64, true);
     }
     Ok(regions)
 }

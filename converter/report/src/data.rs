@@ -138,10 +138,23 @@ pub struct Memory {
     pub arena_bytes: u64,
     /// Steps, those of inputs and outputs included.
     pub steps: usize,
+    /// One behind the other; one where the arena is for one memory.
+    pub parts: Vec<MemoryPart>,
+    /// No plan of this order of operators needs less.
+    pub lower_bound_bytes: u64,
     /// What lies in it.
     pub boxes: Vec<MemoryBox>,
     /// Bytes that hold something, by step.
     pub live_bytes: Vec<u64>,
+}
+
+/// A part of the arena, which may lie in a memory of its own.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct MemoryPart {
+    /// Its size.
+    pub bytes: u64,
+    /// The board's region that holds it, where a board was given.
+    pub region: Option<String>,
 }
 
 /// Bytes of the arena for some steps.

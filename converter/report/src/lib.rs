@@ -14,7 +14,7 @@ mod text;
 
 pub use data::{
     Accuracy, Board, Errors, Fit, Headline, Histogram, Layer, LayerCost, Memory, MemoryBox,
-    MemoryKind, Part, Provenance, Region, Report, TensorError,
+    MemoryKind, MemoryPart, Part, Provenance, Region, Report, TensorError,
 };
 
 /// Why a page was not made.

@@ -58,9 +58,46 @@ pub(crate) fn map(memory: &Memory) -> Result<Markup, ReportError> {
                     part.offset as f64..(part.offset + part.bytes) as f64,
                 )))
             }
-            line.limit x1=(px(scale.x(0.0))) x2=(px(scale.x(axes.x.end))) y1=(px(top)) y2=(px(top)) {}
+            @for end in ends(memory) {
+                @let y = px(scale.y(end.at as f64));
+                line.limit x1=(px(scale.x(0.0))) x2=(px(scale.x(axes.x.end))) y1=(y) y2=(y) {
+                    title { (end.title) }
+                }
+            }
         }
     })
+}
+
+/// The parts of the arena in a sentence, where there are several.
+pub(crate) fn parts(memory: &Memory) -> Markup {
+    if memory.parts.len() < 2 {
+        return html! {};
+    }
+    let parts: Vec<String> = ends(memory).into_iter().map(|end| end.title).collect();
+    html! { p.fine { "It lies in " (parts.len()) " parts, from address 0 on: " (parts.join(", ")) "." } }
+}
+
+/// Where a part of the arena ends.
+struct End {
+    at: u64,
+    title: String,
+}
+
+/// The end of each part, with the region that holds it.
+fn ends(memory: &Memory) -> Vec<End> {
+    let mut at = 0;
+    let parts = memory.parts.iter().map(|part| {
+        at += part.bytes;
+        let bytes = grouped(part.bytes);
+        End {
+            at,
+            title: match &part.region {
+                Some(region) => format!("{bytes} bytes in {region}"),
+                None => format!("a part of {bytes} bytes"),
+            },
+        }
+    });
+    parts.collect()
 }
 
 fn memory_box(part: &MemoryBox, peak: usize, [left, top, width, height]: [f64; 4]) -> Markup {

@@ -49,7 +49,9 @@ impl Report {
                         }))
                         (section("memory", "Memory over time", html! {
                             p.fine { "Step 0 holds the inputs, step " i { "n" } " is layer " i { "n" } ", the last one holds the outputs. Most is alive in step "
-                                (memory::peak_step(&self.memory)) "; what lies there then stands out." }
+                                (memory::peak_step(&self.memory)) "; what lies there then stands out. The arena has " (grouped(self.memory.arena_bytes))
+                                " bytes; no plan of this order of operators needs less than " (grouped(self.memory.lower_bound_bytes)) "." }
+                            (memory::parts(&self.memory))
                             (legend(&MEMORY_KINDS.map(|kind| (kind.word(), kind.word()))))
                             (memory::map(&self.memory)?)
                             (memory::live(&self.memory)?)

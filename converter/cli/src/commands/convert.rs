@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ocellus_compile::auto::{self, Budget, Choice, SCHEMES};
 use ocellus_compile::quantize::Indices;
+use ocellus_compile::report::PartReport;
 use ocellus_compile::{
     Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile,
 };
@@ -28,6 +29,8 @@ use crate::source::{FloatModel, ModelFile, Source, pass_summary};
 pub(crate) struct Request<'a> {
     pub(crate) source: &'a Source,
     pub(crate) target: Target,
+    /// Of the board that the file is for: [`board::memories`].
+    pub(crate) memories: Vec<u64>,
     pub(crate) calibrate: Calibrate,
     pub(crate) every: u64,
     pub(crate) method: Option<Method>,
@@ -79,6 +82,7 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
     let request = Request {
         source: &source,
         target,
+        memories: board.as_ref().map(board::memories).unwrap_or_default(),
         calibrate,
         every: args.every,
         method,
@@ -116,6 +120,9 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         grouped(report.arena_lower_bound_bytes),
         grouped(report.macs),
     );
+    if let Some(placement) = placement.as_ref().filter(|_| report.parts.len() > 1) {
+        eprint!("\n{}", parts_table(&report.parts, &placement.arena_regions));
+    }
     if !regions.is_empty() {
         eprint!("\n{}", sizes::regions_table(&regions));
     }
@@ -134,11 +141,15 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
             "macs_on_simd_share": report.simd_share(),
             "notes": converted.notes,
             "attempts": converted.attempts.as_ref().map(attempts_json),
-            "arena_region": placement.as_ref().map(|p| p.arena_region.clone()),
+            "arena_region": placement.as_ref().map(board::Fit::arena_region),
+            "arena_parts": report.parts.iter().enumerate().map(|(index, part)| json!({
+                "bytes": part.bytes, "read_bytes": part.moved.read_bytes, "written_bytes": part.moved.written_bytes,
+                "region": placement.as_ref().and_then(|p| p.arena_regions.get(index)),
+            })).collect::<Vec<_>>(),
             "model_region": placement.as_ref().map(|p| p.model_region.clone()),
             "regions": regions,
             "boards": fits.iter().map(|fit| json!({
-                "board": fit.board, "fits": fit.refusal.is_none(), "arena_region": fit.arena_region,
+                "board": fit.board, "fits": fit.refusal.is_none(), "arena_region": fit.arena_region(),
                 "model_region": fit.model_region, "why_not": fit.refusal,
             })).collect::<Vec<_>>(),
             "layers": report.layers.iter().map(|layer| json!({
@@ -148,6 +159,35 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         }))?;
     }
     Ok(())
+}
+
+/// The parts of the arena, and what a run moves in each.
+fn parts_table(parts: &[PartReport], regions: &[String]) -> String {
+    let all: u64 = parts.iter().map(|part| part.moved.total()).sum();
+    let rows: Vec<Vec<String>> = parts
+        .iter()
+        .zip(regions)
+        .map(|(part, region)| {
+            vec![
+                region.clone(),
+                grouped(part.bytes),
+                grouped(part.moved.read_bytes),
+                grouped(part.moved.written_bytes),
+                format!(
+                    "{:.1}",
+                    100.0 * part.moved.total() as f64 / all.max(1) as f64
+                ),
+            ]
+        })
+        .collect();
+    let head = [
+        "arena in",
+        "bytes",
+        "read in a run",
+        "written",
+        "% of all moved",
+    ];
+    table(&head, &rows)
 }
 
 /// What was tried; a ratio is null where nothing differs.
@@ -171,13 +211,13 @@ pub(crate) fn fits_table(fits: &[board::Fit]) -> String {
                 fit.board.clone(),
                 "yes".into(),
                 fit.model_region.clone(),
-                fit.arena_region.clone(),
+                fit.arena_region(),
             ],
             Some(_) => vec![
                 fit.board.clone(),
                 "no".into(),
                 fit.model_region.clone(),
-                fit.arena_region.clone(),
+                fit.arena_region(),
             ],
         })
         .collect();
@@ -397,6 +437,7 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
     let mut options = Options {
         target: request.target,
         passes: compile_passes,
+        memories: request.memories.clone(),
         provenance,
     };
     let mut attempts = None;

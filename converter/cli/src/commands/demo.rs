@@ -17,7 +17,7 @@ use crate::board;
 use crate::commands::convert::{Calibrate, Converted, Request, convert, fits_table, write_aside};
 use crate::output::{grouped, print_json, table};
 use crate::source::{ModelFile, Source};
-use ocellus_compile::Target;
+use ocellus_board_file::Board;
 use ocellus_ir::passes::Checking;
 
 /// Least overlap with a label of a face that counts as found.
@@ -159,13 +159,14 @@ pub(super) fn convert_for(
     args: &DemoArgs,
     model: &std::path::Path,
     source: &Source,
-    target: Target,
+    board: &Board,
     calibrate: Calibrate,
     name: &str,
 ) -> Result<(Converted, ModelFile)> {
     let request = Request {
         source,
-        target,
+        target: board::target(board)?,
+        memories: board::memories(board),
         calibrate,
         every: 1,
         method: None,

@@ -6,7 +6,7 @@ use ocellus_data::Picture;
 use serde_json::json;
 
 use crate::args::FlashArgs;
-use crate::board::{check_startable, converse, frame, isa_in, outcome, output_steps};
+use crate::board::{check_startable, converse, frame, isa_in, joined, outcome, output_steps};
 use crate::commands::build::build;
 use crate::input::Given;
 use crate::output::{grouped, print_json};
@@ -73,6 +73,7 @@ pub(crate) struct Memory {
     pub(crate) stack_used_bytes: Option<u32>,
     pub(crate) statics_bytes: Option<u32>,
     pub(crate) arena_bytes: u32,
+    /// The region of the arena, or those of its parts with ` + ` between.
     pub(crate) region: String,
 }
 
@@ -83,13 +84,13 @@ pub(crate) fn memory(answers: &[Answer]) -> Option<Memory> {
             stack_used_bytes,
             statics_bytes,
             arena_bytes,
-            region,
+            parts,
             ..
         } => Some(Memory {
             stack_used_bytes: *stack_used_bytes,
             statics_bytes: *statics_bytes,
             arena_bytes: *arena_bytes,
-            region: region.clone(),
+            region: joined(parts.iter().map(|(region, _)| region.as_str())),
         }),
         _ => None,
     })

@@ -9,6 +9,7 @@ use ocellus_import::SourceFormat;
 use ocellus_kernels::best;
 use serde_json::json;
 
+use crate::anatomy;
 use crate::args::InspectArgs;
 use crate::board;
 use crate::commands::convert::isa_named;
@@ -31,18 +32,19 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
     let view = file.view()?;
     let program = view.program();
     let info = file.interpreter.info();
-    let isa: Isa = match &args.board {
-        Some(name) => isa_of_board(&board::find(name)?)?,
+    let board = args.board.as_deref().map(board::find).transpose()?;
+    let isa: Isa = match &board {
+        Some(board) => isa_of_board(board)?,
         None if program.isa == Isa::Reference => best(),
         None => program.isa,
     };
     let layers = layers(&file, isa)?;
-    let regions = match &args.board {
-        Some(name) => {
-            let board = board::find(name)?;
-            let image = sizes::image(&board, &file)?;
+    let memory = anatomy::memory_on(&file, board.as_ref())?;
+    let regions = match &board {
+        Some(board) => {
+            let image = sizes::image(board, &file)?;
             // A model that does not fit is inspected all the same.
-            sizes::regions(&board, &file, image.as_ref()).unwrap_or_default()
+            sizes::regions(board, &file, image.as_ref()).unwrap_or_default()
         }
         None => Vec::new(),
     };
@@ -53,7 +55,8 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
     if json {
         return print_json(json!({
             "model": args.model, "board": args.board, "isa": isa.name(), "file_isa": program.isa.name(),
-            "model_bytes": file.bytes.len(), "arena_bytes": program.arena_bytes, "macs": program.macs,
+            "model_bytes": file.bytes.len(), "arena_bytes": program.arena_bytes, "arena_lower_bound_bytes": memory.lower_bound_bytes,
+            "arena_parts": memory.parts, "macs": program.macs,
             "macs_on_simd_share": simd_share(&layers),
             "source": info.source_name, "source_sha256": hex::encode(info.source_sha256), "converter": info.tool_version,
             "options": info.options, "notes": info.notes, "calibration_method": info.calibration.method,
@@ -73,13 +76,24 @@ pub(crate) fn run(args: &InspectArgs, json: bool) -> Result<()> {
         info.tool_version
     );
     println!(
-        "{} bytes; arena {} bytes; {} multiply-accumulates, {:.1} % of them on {} kernels",
+        "{} bytes; arena {} bytes (no plan of this order of operators needs less than {}); {} multiply-accumulates, {:.1} % of them on {} kernels",
         grouped(file.bytes.len() as u64),
-        grouped(u64::from(program.arena_bytes)),
+        grouped(memory.arena_bytes),
+        grouped(memory.lower_bound_bytes),
         grouped(program.macs),
         100.0 * simd_share(&layers),
         isa.name()
     );
+    if memory.parts.len() > 1 {
+        let parts = memory.parts.iter().map(|part| match &part.region {
+            Some(region) => format!("{} bytes in {region}", grouped(part.bytes)),
+            None => format!("{} bytes", grouped(part.bytes)),
+        });
+        println!(
+            "parts of the arena, fast first: {}",
+            parts.collect::<Vec<_>>().join(", ")
+        );
+    }
     for note in &info.notes {
         println!("note: {note}");
     }

@@ -126,7 +126,7 @@ pub(crate) fn assemble(file: &ModelFile, request: Request<'_>) -> Result<Report>
         None => program.isa,
     };
     let runs = layers(file, isa)?;
-    let memory = anatomy::memory(file)?;
+    let memory = anatomy::memory_on(file, request.board.as_ref())?;
     let mut layers = anatomy::layers(file, &runs, &memory)?;
     let needs = anatomy::needs(file, &layers, &memory)?;
     let image = match &request.board {
@@ -178,9 +178,9 @@ pub(crate) fn assemble(file: &ModelFile, request: Request<'_>) -> Result<Report>
         fits: fits
             .into_iter()
             .map(|fit| FitPart {
+                arena_region: fit.arena_region(),
                 board: fit.board,
                 model_region: fit.model_region,
-                arena_region: fit.arena_region,
                 why_not: fit.refusal,
             })
             .collect(),

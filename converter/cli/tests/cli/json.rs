@@ -55,6 +55,12 @@ fn convert() {
         "boards",
         "board fits arena_region model_region why_not?",
     );
+    each_has(
+        &value,
+        "arena_parts",
+        "bytes read_bytes written_bytes region?",
+    );
+    assert_eq!(value["arena_parts"][0]["bytes"], value["arena_bytes"]);
     assert_eq!(value["model_bytes"], w.read("out.oce").len());
     // A 3x3 convolution of 3 into 8 channels and one of 8 into 4, on 8x8 pixels.
     assert_eq!(value["macs"], 64 * 9 * (3 * 8 + 8 * 4));

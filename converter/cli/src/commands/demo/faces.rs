@@ -75,13 +75,12 @@ fn source() -> Result<Source> {
 pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces> {
     step("CenterFace: converting to int8");
     let source = source()?;
-    let target = board::target(&m55)?;
     let calibrate = Calibrate::Pictures(inputs.calibration.clone());
     let (converted, file) = convert_for(
         args,
         &inputs.centerface,
         &source,
-        target,
+        &m55,
         calibrate,
         "centerface.oce",
     )?;

@@ -45,12 +45,11 @@ pub(super) fn run(
     let calibration = calibration_crops(inputs, faces)?;
     step("O-Net: converting to int8");
     let source = recipe(include_str!("../../../recipes/onet.toml"), "onet.toml")?;
-    let target = board::target(&m4)?;
     let (_, file) = convert_for(
         args,
         &inputs.onet,
         &source,
-        target,
+        &m4,
         Calibrate::Given(calibration),
         "onet.oce",
     )?;
