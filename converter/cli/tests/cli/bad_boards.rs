@@ -107,6 +107,71 @@ fn a_board_with_too_little_ram() {
     );
 }
 
+/// A board with two memories for arenas.
+fn two_memories(name: &str, fast_bytes: u32, slow_bytes: u32) -> String {
+    let second = format!(
+        r#"
+[[slot]]
+role = "arena"
+region = "SLOW"
+offset_bytes = 0
+size_bytes = {slow_bytes}
+
+[[region]]
+name = "SLOW"
+kind = "ram"
+origin = 0x6000_0000
+size_bytes = 0x0010_0000
+on_chip = false
+speed_rank = 1
+"#
+    );
+    board(name, fast_bytes, 0x4_0000) + &second
+}
+
+#[test]
+fn memories_that_hold_an_arena_only_together() {
+    let w = Workspace::new();
+    w.write("two.toml", two_memories("two", 512, 256).as_bytes());
+    w.write("less.toml", two_memories("less", 512, 240).as_bytes());
+    w.write("slow.toml", two_memories("slow", 512, 4096).as_bytes());
+    let convert = |board: &str, more: &[&str]| {
+        let args = "convert model.onnx -o out.oce --calibrate synthetic:7 --board";
+        let args: Vec<&str> = args.split(' ').chain([board]).collect();
+        w.json(&[args.as_slice(), more].concat())
+    };
+    let parts = |value: &serde_json::Value| -> Vec<(String, u64)> {
+        let parts = value["arena_parts"].as_array().expect("parts").iter();
+        parts
+            .map(|part| {
+                let region = part["region"].as_str().expect("a region").to_owned();
+                (region, part["bytes"].as_u64().expect("bytes"))
+            })
+            .collect()
+    };
+    let value = convert("two.toml", &[]);
+    let both = [("SRAM".to_owned(), 512), ("SLOW".to_owned(), 256)];
+    assert_eq!(parts(&value), both);
+    assert_eq!(value["arena_region"], "SRAM + SLOW");
+    assert_eq!(value["arena_bytes"], 768);
+    assert!(value["notes"].to_string().contains("2 memories"), "{value}");
+    let inspected = w.json(&["inspect", "out.oce", "--board", "two.toml"]);
+    assert_eq!(parts(&inspected), both);
+    assert_eq!(inspected["arena_lower_bound_bytes"], 768);
+    // On this PC both parts lie in one memory.
+    w.picture("p.ppm", 1);
+    w.succeed(&["run", "out.oce", "p.ppm"]);
+    w.convert_refused(
+        "model.onnx",
+        &["--board", "less.toml"],
+        &["less", "752 bytes together"],
+    );
+    // A memory that holds everything is used alone where the fast one is not asked for.
+    assert_eq!(parts(&convert("slow.toml", &[])).len(), 2);
+    let alone = convert("slow.toml", &["--no-pass", "fast-memory"]);
+    assert_eq!(parts(&alone), [("SLOW".to_owned(), 768)]);
+}
+
 #[test]
 fn a_board_with_too_little_flash() {
     let w = Workspace::converted();

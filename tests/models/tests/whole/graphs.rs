@@ -358,6 +358,29 @@ fn mixed() -> Graph {
     net.graph
 }
 
+/// A picture enlarged to 10 MB and halved again: both are alive together, 12.8 MB.
+fn enlarged() -> Graph {
+    let mut net = Net::new(5);
+    let x = net
+        .graph
+        .add_input("picture", vec![1, 100, 100, 3], BorderType::U8);
+    let x = net.conv(x, Conv::new(16, 3));
+    let x = net.unary(RELU, x);
+    let x = net.resize(x, ResizeMode::Nearest(NearestMode::Floor), 8);
+    let x = net.node(
+        Op::MaxPool2d {
+            kernel: [3, 3],
+            window: window(2, 1, [1, 1]),
+        },
+        &[x],
+    );
+    let x = net.conv(x, Conv::new(8, 3).stride(8));
+    let x = net.unary(RELU, x);
+    let logits = net.dense(x, 5);
+    net.output("logits", logits);
+    net.graph
+}
+
 /// Calibrates a graph on seeded noise and takes it for a model.
 fn model(name: &str, mut graph: Graph) -> Model {
     let options = ocellus_ir::Options {
@@ -400,6 +423,7 @@ pub(crate) fn generated(name: &str) -> Model {
         "separable" => separable(),
         "detector" => detector(),
         "mixed" => mixed(),
+        "enlarged" => enlarged(),
         _ => panic!("no network is named {name}"),
     };
     model(name, graph)

@@ -20,9 +20,9 @@ use crate::models::{
 const MACS_OF_ONE_RUN: u64 = 50_000_000;
 
 /// Inputs of one run.
-type Inputs = Vec<Vec<i8>>;
+pub(crate) type Inputs = Vec<Vec<i8>>;
 /// Outputs of one run.
-type Outputs = Vec<Vec<i8>>;
+pub(crate) type Outputs = Vec<Vec<i8>>;
 
 struct Work<'a> {
     interpreter: &'a Interpreter,
@@ -41,7 +41,12 @@ impl WithKernels for Work<'_> {
 }
 
 /// A run on this machine.
-fn here(interpreter: &Interpreter, isa: Isa, inputs: &[Vec<i8>], taps: Taps<'_>) -> Outcome {
+pub(crate) fn here(
+    interpreter: &Interpreter,
+    isa: Isa,
+    inputs: &[Vec<i8>],
+    taps: Taps<'_>,
+) -> Outcome {
     let work = Work {
         interpreter,
         inputs,
@@ -50,7 +55,7 @@ fn here(interpreter: &Interpreter, isa: Isa, inputs: &[Vec<i8>], taps: Taps<'_>)
     dispatch(isa, work).expect("this machine has it")
 }
 
-fn outputs(outcome: Outcome) -> Outputs {
+pub(crate) fn outputs(outcome: Outcome) -> Outputs {
     outcome.outputs.into_iter().map(|o| o.values).collect()
 }
 
@@ -86,12 +91,12 @@ fn difference(expected: &Outputs, actual: &Outputs) -> Option<String> {
 }
 
 /// A model file with what its runs have to give.
-struct Case<'a> {
-    name: String,
-    compiled: Compiled,
-    interpreter: Interpreter,
-    inputs: &'a [Inputs],
-    expected: &'a [Outputs],
+pub(crate) struct Case<'a> {
+    pub(crate) name: String,
+    pub(crate) compiled: Compiled,
+    pub(crate) interpreter: Interpreter,
+    pub(crate) inputs: &'a [Inputs],
+    pub(crate) expected: &'a [Outputs],
 }
 
 impl Case<'_> {
@@ -128,7 +133,7 @@ impl Case<'_> {
     }
 
     /// Runs the file on every instruction set of this machine.
-    fn agrees_here(&self) {
+    pub(crate) fn agrees_here(&self) {
         for isa in Isa::ALL.into_iter().filter(|&isa| is_available(isa)) {
             for (run, inputs) in self.inputs.iter().enumerate() {
                 let actual = outputs(here(&self.interpreter, isa, inputs, Taps::None));
@@ -143,8 +148,8 @@ impl Case<'_> {
         }
     }
 
-    /// Runs the file on a board.
-    fn agrees_on(&self, member: &Member) {
+    /// Runs the file on a board, and gives where that has put the arena: region and bytes of each part.
+    pub(crate) fn agrees_on(&self, member: &Member) -> Vec<(String, u32)> {
         let board = &member.board.name;
         let mut job = Job::new(self.compiled.bytes.clone());
         job.steps = vec![Step::Hello, Step::Load];
@@ -173,12 +178,17 @@ impl Case<'_> {
             answers[0]
         );
         let arena_bytes = self.compiled.report.arena_bytes as u32;
-        assert!(
-            matches!(&answers[1], Answer::Loaded { arena_bytes: there, .. } if *there == arena_bytes),
-            "{} on {board}: {:?}, planned {arena_bytes} bytes",
-            self.name,
-            answers[1]
-        );
+        let parts = match &answers[1] {
+            Answer::Loaded {
+                arena_bytes: there,
+                parts,
+                ..
+            } if *there == arena_bytes => parts.clone(),
+            answer => panic!(
+                "{} on {board}: {answer:?}, planned {arena_bytes} bytes",
+                self.name
+            ),
+        };
         let mut read = answers.into_iter().filter_map(|answer| match answer {
             Answer::Output(bytes) => Some(bytes.into_iter().map(|b| b as i8).collect()),
             Answer::Refused(error) => panic!("{} on {board}: {error:?}", self.name),
@@ -194,6 +204,7 @@ impl Case<'_> {
                 );
             }
         }
+        parts
     }
 }
 

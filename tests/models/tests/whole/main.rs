@@ -6,5 +6,6 @@ mod counting;
 mod fleet;
 mod graphs;
 mod identity;
+mod memories;
 mod models;
 mod sizes;

@@ -30,8 +30,14 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn compiled(&self, target: Target) -> Compiled {
+        self.compiled_over(target, Vec::new())
+    }
+
+    /// As [`compiled`](Self::compiled), for memories of these sizes.
+    pub(crate) fn compiled_over(&self, target: Target, memories: Vec<u64>) -> Compiled {
         let options = Options {
             target,
+            memories,
             ..Options::default()
         };
         compile(&self.graph, &self.calibration, &options, None)
