@@ -13,6 +13,7 @@ mod picture;
 pub(crate) mod pointwise;
 mod pool;
 mod products;
+mod qlinear;
 pub(crate) mod quantization;
 pub(crate) mod reduce;
 pub(crate) mod repeat;
@@ -128,6 +129,17 @@ static TABLE: &[Operator] = &[
     row("PRelu", &[], pointwise::prelu, "constant slope"),
     row("Pad", &["mode", "pads", "value"], selection::pad, "constant padding; negative padding cuts"),
     row("Pow", &[], activation::pow, "one constant exponent, or one constant base"),
+    row("QGemm", &["alpha", "transA", "transB"], qlinear::gemm, "ONNX Runtime's, constant bias, quantized result"),
+    row("QLinearAdd", &[], qlinear::add, "ONNX Runtime's, broadcast"),
+    row("QLinearAveragePool", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "ceil_mode", "count_include_pad", "channels_last"], qlinear::average_pool, "ONNX Runtime's, 1-D and 2-D, channels first"),
+    row("QLinearConcat", &["axis"], qlinear::concat, "ONNX Runtime's"),
+    row("QLinearConv", &["kernel_shape", "strides", "pads", "auto_pad", "dilations", "group"], qlinear::conv, "1-D and 2-D, constant weights, also with a scale a channel"),
+    row("QLinearGlobalAveragePool", &["channels_last"], qlinear::global_average_pool, "ONNX Runtime's, channels first"),
+    row("QLinearLeakyRelu", &["alpha"], qlinear::leaky_relu, "ONNX Runtime's"),
+    row("QLinearMatMul", &[], qlinear::mat_mul, "constants also with a scale a channel"),
+    row("QLinearMul", &[], qlinear::mul, "ONNX Runtime's, broadcast"),
+    row("QLinearSigmoid", &[], qlinear::sigmoid, "ONNX Runtime's"),
+    row("QLinearSoftmax", &["axis", "opset"], qlinear::softmax, "ONNX Runtime's"),
     row("QuantizeLinear", &["axis", "block_size", "output_dtype", "saturate", "precision"], quantization::quantize_linear, "to uint8 or int8 with one scale; constants, also with one a channel"),
     row("RMSNormalization", &["axis", "epsilon", "stash_type"], normalization::rms_normalization, "constant scale"),
     row("Range", &[], generators::range, CONSTANTS),
@@ -186,23 +198,17 @@ const DATA_DEPENDENT: &[&str] = &[
     "Unique",
 ];
 
-/// Operators of models that are quantized already.
-const QUANTIZED: &[&str] = &[
-    "ConvInteger",
-    "DynamicQuantizeLinear",
-    "MatMulInteger",
-    "QLinearAdd",
-    "QLinearAveragePool",
-    "QLinearConcat",
-    "QLinearConv",
-    "QLinearGlobalAveragePool",
-    "QLinearLeakyRelu",
-    "QLinearMatMul",
-    "QLinearMul",
-    "QLinearSigmoid",
-    "QLinearSoftmax",
-    "QGemm",
-];
+/// Operators whose integers the device does not compute.
+const WIDE_INTEGERS: &[&str] = &["ConvInteger", "DynamicQuantizeLinear", "MatMulInteger"];
+
+/// True where the operator is ONNX's own, or one of ONNX Runtime's that is imported.
+fn known_domain(node: &NodeProto) -> bool {
+    match node.domain.as_str() {
+        "" | "ai.onnx" => true,
+        "com.microsoft" => qlinear::CONTRIBUTED.contains(&node.op_type.as_str()),
+        _ => false,
+    }
+}
 
 /// The operators that can be imported, in alphabetical order, each with what is supported of it (empty: all).
 pub fn supported_operators() -> Vec<(&'static str, &'static str)> {
@@ -215,7 +221,7 @@ pub fn supported_operators() -> Vec<(&'static str, &'static str)> {
 /// True where the table has the operator, whatever its forms.
 pub(crate) fn can_import(node: &NodeProto) -> bool {
     let name = node.op_type.as_str();
-    matches!(node.domain.as_str(), "" | "ai.onnx")
+    known_domain(node)
         && !DATA_DEPENDENT.contains(&name)
         && TABLE.iter().any(|operator| operator.name == name)
 }
@@ -229,12 +235,12 @@ fn data_dependent() -> Refusal {
 /// Imports a node.
 pub(crate) fn import_node(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
     let name = cx.node.op_type.as_str();
-    if QUANTIZED.contains(&name) {
+    if WIDE_INTEGERS.contains(&name) {
         return Err(Refusal::unsupported(
-            "the model is already quantized, which is not supported yet; convert the float model it was made from",
+            "scales that are computed while the model runs are not supported: quantize statically, or convert the float model it was made from",
         ));
     }
-    if !matches!(cx.node.domain.as_str(), "" | "ai.onnx") {
+    if !known_domain(cx.node) {
         return Err(Refusal::unsupported(format!(
             "operators of domain `{}` are not supported; export the model with standard ONNX operators only",
             shown(&cx.node.domain)
@@ -249,5 +255,5 @@ pub(crate) fn import_node(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         ));
     };
     cx.attributes().only(operator.attributes)?;
-    (operator.import)(cx)
+    qlinear::on_integers(cx, operator.import)
 }

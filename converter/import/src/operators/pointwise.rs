@@ -301,9 +301,15 @@ pub(crate) fn prelu_of<F: Format>(
 }
 
 pub(super) fn softmax(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
+    let opset = cx.opset();
+    softmax_of_set(cx, opset)
+}
+
+/// Softmax as an operator set has it.
+pub(super) fn softmax_of_set(cx: &mut Cx<'_, '_>, opset: i64) -> Outcome<Vec<Value>> {
     let x = cx.input(0)?;
     let shape = cx.shape_of(&x);
-    let flattens = cx.opset() < 13;
+    let flattens = opset < 13;
     let stated = cx
         .attributes()
         .int("axis")?

@@ -7,6 +7,36 @@ use crate::constant::{Constant, Data, ElementType, Steps};
 use crate::error::{Outcome, Refusal};
 use crate::values::{Cx, Live, Value};
 
+/// A scale or zero point, one for all or one for each index of an axis, repeated to the shape of a constant.
+pub(super) fn spread(
+    constant: Constant,
+    stated: i64,
+    shape: &[usize],
+    what: &str,
+) -> Outcome<Constant> {
+    if constant.len() == 1 {
+        return constant.with_shape(vec![])?.broadcast_to(shape);
+    }
+    let axis = axis(stated, shape.len())?;
+    if constant.shape != [shape[axis]] {
+        return Err(Refusal::malformed(format!(
+            "{what} has shape {:?}, which does not fit axis {axis} of shape {shape:?}",
+            constant.shape
+        )));
+    }
+    let mut aligned = vec![constant.len()];
+    aligned.resize(shape.len() - axis, 1);
+    constant.with_shape(aligned)?.broadcast_to(shape)
+}
+
+pub(super) fn positive_scales(scale: &Constant) -> Outcome<()> {
+    let values = scale.reals("the scale")?;
+    if values.iter().any(|&s| !(s > 0.0 && s.is_finite())) {
+        return Err(Refusal::malformed("a scale is not a positive number"));
+    }
+    Ok(())
+}
+
 /// Scale and zero point, repeated to the shape of a constant.
 fn parameters(cx: &Cx<'_, '_>, shape: &[usize]) -> Outcome<(Constant, Option<Constant>)> {
     if cx.attributes().int("block_size")?.unwrap_or(0) != 0 {
@@ -15,34 +45,28 @@ fn parameters(cx: &Cx<'_, '_>, shape: &[usize]) -> Outcome<(Constant, Option<Con
         ));
     }
     let stated = cx.attributes().int("axis")?.unwrap_or(1);
-    let spread = |constant: Constant, what: &str| -> Outcome<Constant> {
-        if constant.len() == 1 {
-            return constant.with_shape(vec![])?.broadcast_to(shape);
-        }
-        let axis = axis(stated, shape.len())?;
-        if constant.shape != [shape[axis]] {
-            return Err(Refusal::malformed(format!(
-                "{what} has shape {:?}, which does not fit axis {axis} of shape {shape:?}",
-                constant.shape
-            )));
-        }
-        let mut aligned = vec![constant.len()];
-        aligned.resize(shape.len() - axis, 1);
-        constant.with_shape(aligned)?.broadcast_to(shape)
-    };
     let scale = cx.constant(1, "the scale")?;
-    let values = scale.reals("the scale")?;
-    if values.iter().any(|&s| !(s > 0.0 && s.is_finite())) {
-        return Err(Refusal::malformed("a scale is not a positive number"));
-    }
+    positive_scales(&scale)?;
     let zero_point = match cx.optional_constant(2, "the zero point")? {
         Some(zero_point) => {
             zero_point.ints("the zero point")?;
-            Some(spread(zero_point, "the zero point")?)
+            Some(spread(zero_point, stated, shape, "the zero point")?)
         }
         None => None,
     };
-    Ok((spread(scale, "the scale")?, zero_point))
+    Ok((spread(scale, stated, shape, "the scale")?, zero_point))
+}
+
+/// A zero point has the type of the integers that it belongs to.
+pub(super) fn same_type(zero_point: &Constant, ty: ElementType) -> Outcome<()> {
+    if zero_point.ty == ty {
+        return Ok(());
+    }
+    Err(Refusal::malformed(format!(
+        "a zero point is {}, but the integers that it belongs to are {}",
+        zero_point.ty.name(),
+        ty.name()
+    )))
 }
 
 /// Scale and zero point of a computed tensor; the zero point is one of the device's `s8`.
@@ -63,7 +87,10 @@ pub(super) fn computed_grid(
     };
     let scales = scale.reals("the scale")?;
     let zeros = match zero_point {
-        Some(zero_point) => zero_point.ints("the zero point")?.to_vec(),
+        Some(zero_point) => {
+            same_type(zero_point, ty)?;
+            zero_point.ints("the zero point")?.to_vec()
+        }
         None => vec![0],
     };
     let (Some(&scale), Some(&zero)) = (scales.first(), zeros.first()) else {

@@ -65,7 +65,7 @@ fn operators_that_are_not_supported_are_named() {
     for op in ["NonZero", "NonMaxSuppression", "Loop", "If", "RoiAlign"] {
         of(op).refused(&[op, "depends on the data"]);
     }
-    of("QLinearConv").refused(&["already quantized"]);
+    of("ConvInteger").refused(&["quantize statically"]);
     let mut file = of("Relu");
     file.graph().node[0].domain = "com.example".into();
     file.refused(&["domain `com.example`"]);

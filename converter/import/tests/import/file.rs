@@ -179,6 +179,12 @@ impl File {
         self
     }
 
+    /// The node before is ONNX Runtime's own.
+    pub(crate) fn contributed(mut self) -> Self {
+        self.graph().node.last_mut().unwrap().domain = "com.microsoft".into();
+        self
+    }
+
     pub(crate) fn store(mut self, tensor: TensorProto) -> Self {
         self.graph().initializer.push(tensor);
         self
@@ -217,6 +223,12 @@ impl File {
         close(&results[0], expected, 1e-5, "by hand");
     }
 
+    /// The integers of a quantized output must be these.
+    pub(crate) fn gives_integers(&self, x: &[f32], expected: &[f32]) {
+        let graph = self.import().unwrap().graph;
+        assert_eq!(run(&graph, &[x])[0], expected);
+    }
+
     /// The graph gives what tract gives, on random input.
     pub(crate) fn agrees(&self) {
         agree("test.onnx", &self.bytes(), &ImportOptions::default(), 1e-4);
@@ -245,8 +257,8 @@ pub(crate) fn run(graph: &Graph, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
         ) {
             continue;
         }
-        let grid = graph.tensors.iter().find_map(|tensor| tensor.grid.clone());
-        let grid = grid.unwrap();
+        let first = output.assembly.tensors()[0];
+        let grid = graph.tensor(first).grid.clone().unwrap();
         let unsigned = output.border == BorderType::U8;
         let zero_point = grid.zero_point + if unsigned { 128 } else { 0 };
         for value in result {

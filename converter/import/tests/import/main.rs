@@ -8,4 +8,5 @@ mod errors;
 mod file;
 mod models;
 mod operators;
+mod qlinear;
 mod traps;
