@@ -6,7 +6,7 @@
 //! # For board authors
 //!
 //! - A board **must** hand out memories that nothing else uses: not the stack, not statics, not the model slots.
-//! - A board **must** name memories in order of preference: the firmware takes the first that is large enough.
+//! - A board **must** name memories in order of preference: the firmware takes the first that is large enough, for each part of an arena.
 //! - A board **may** leave out what it does not have: [`NoCamera`], [`NoClock`], no arena slots at all.
 //! - A board **must not** start a conversation: the PC asks, the firmware answers.
 //!

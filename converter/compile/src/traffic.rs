@@ -98,3 +98,75 @@ fn gathered(node: &DeviceNode) -> Option<u64> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use ocellus_format::QParams;
+    use ocellus_format::ops::{Lookup, MaxPool2d, OutputS8};
+
+    use super::*;
+    use crate::lower::DeviceTensor;
+
+    #[test]
+    fn windows_are_read_as_often_as_they_hold_a_value() {
+        let tensor = |name: &str, shape: &[usize]| DeviceTensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+            qparams: QParams {
+                scale: 1.0,
+                zero_point: 0,
+            },
+            index: None,
+        };
+        let node = |op, input, output| DeviceNode {
+            name: String::new(),
+            op,
+            inputs: vec![Operand::Tensor(input), Operand::Constant(0)],
+            output,
+        };
+        let pool = MaxPool2d {
+            window: Window2d {
+                in_h: 8,
+                in_w: 8,
+                out_h: 4,
+                out_w: 4,
+                kernel_h: 3,
+                kernel_w: 3,
+                stride_h: 2,
+                stride_w: 2,
+                dilation_h: 1,
+                dilation_w: 1,
+                pad_top: 0,
+                pad_left: 0,
+            },
+            channels: 2,
+            output: OutputS8::unclamped(0),
+        };
+        let program = DeviceProgram {
+            tensors: vec![
+                tensor("picture", &[1, 8, 8, 2]),
+                tensor("pooled", &[1, 4, 4, 2]),
+                tensor("looked up", &[1, 4, 4, 2]),
+            ],
+            nodes: vec![
+                node(DeviceOp::MaxPool2d(pool), 0, 1),
+                node(DeviceOp::Lookup(Lookup { len: 32 }), 1, 2),
+            ],
+            inputs: vec![0],
+            outputs: vec![2],
+            ..DeviceProgram::default()
+        };
+        let moved = |read_bytes, written_bytes| Moved {
+            read_bytes,
+            written_bytes,
+        };
+        let all = traffic(&program, &[64, 48]);
+        let windows = 4 * 4 * 3 * 3 * 2;
+        assert_eq!(
+            all.tensors,
+            [moved(windows, 128), moved(32, 32), moved(32, 32)]
+        );
+        assert_eq!(all.scratch, [moved(windows, windows), moved(48, 48)]);
+        assert_eq!(traffic(&program, &[0, 0]).scratch, [Moved::default(); 2]);
+    }
+}

@@ -2,6 +2,7 @@
 
 use ocellus_compile::budget::{self, OverBudget, Region};
 use ocellus_compile::interpret::{InterpretError, Interpreter, Taps};
+use ocellus_compile::traffic::Moved;
 use ocellus_compile::{
     Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile,
 };
@@ -380,6 +381,14 @@ fn a_board_that_is_too_small_is_told_what_is_in_the_way() {
         text.contains("instead of 16x16 would fit") && text.contains(&report.peak_layer),
         "{text}"
     );
+    // The two together would hold it.
+    let text = budget::fit(
+        &report,
+        &regions(report.arena_bytes - 512, report.model_bytes),
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(text.contains("a file for this board (`--board`)"), "{text}");
     let error = budget::fit(
         &report,
         &regions(report.arena_bytes, report.model_bytes - 1),
@@ -391,6 +400,55 @@ fn a_board_that_is_too_small_is_told_what_is_in_the_way() {
     );
     let error = budget::fit(&report, &[]).unwrap_err();
     assert_eq!(error, OverBudget::NoRegion { kind: "RAM" });
+}
+
+#[test]
+fn a_network_lies_in_the_memories_that_it_is_compiled_for() {
+    let whole = compiled(&network(), Target::Portable).report;
+    assert_eq!(whole.parts.len(), 1);
+    let one = whole.parts[0];
+    assert_eq!(one.bytes, whole.arena_bytes);
+    let graph = network();
+    let calibration = Calibration::collect(&graph, samples(8), Method::MinMax, |_| {}).unwrap();
+    let over = |memories: &[u64], fast_memory| {
+        let options = Options {
+            memories: memories.to_vec(),
+            passes: Passes {
+                fast_memory,
+                ..Passes::default()
+            },
+            ..Options::default()
+        };
+        compile(&graph, &calibration, &options, None).unwrap()
+    };
+    let fast = whole.arena_bytes / 2 / 16 * 16;
+    let (file, other) = (
+        over(&[fast, whole.arena_bytes], true),
+        over(&[fast, whole.arena_bytes], true),
+    );
+    assert_eq!(file.bytes, other.bytes, "the same memories, the same bytes");
+    let parts = &file.report.parts;
+    assert_eq!(parts.len(), 2);
+    assert_eq!(
+        file.report.arena_bytes,
+        parts.iter().map(|part| part.bytes).sum::<u64>()
+    );
+    // What is moved is moved somewhere.
+    let all = |field: fn(Moved) -> u64| parts.iter().map(|part| field(part.moved)).sum::<u64>();
+    assert_eq!(all(|m| m.read_bytes), one.moved.read_bytes);
+    assert_eq!(all(|m| m.written_bytes), one.moved.written_bytes);
+    let sizes: Vec<u64> = parts.iter().map(|part| part.bytes).collect();
+    assert_eq!(
+        budget::places(&sizes, &[fast, whole.arena_bytes]),
+        Some(vec![0, 1])
+    );
+    let aligned = ocellus_format::AlignedBytes::from(file.bytes.as_slice());
+    let view = ocellus_format::ModelView::new_checked(&aligned).unwrap();
+    assert!((view.parts().iter().map(|part| part.len() as u64)).eq(sizes));
+    // A memory that holds everything is enough, if the fast one is not asked for, or is the one.
+    let plain = over(&[], true).bytes;
+    assert_eq!(over(&[fast, whole.arena_bytes], false).bytes, plain);
+    assert_eq!(over(&[whole.arena_bytes, fast], true).bytes, plain);
 }
 
 /// The sequence of layers splits its work among threads; how many there are must not show.

@@ -152,3 +152,32 @@ pub(crate) fn live(memory: &Memory) -> Result<Markup, ReportError> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::MemoryPart;
+
+    #[test]
+    fn parts_are_named_where_there_are_several() {
+        let part = |bytes, region: Option<&str>| MemoryPart {
+            bytes,
+            region: region.map(str::to_owned),
+        };
+        let mut memory = Memory {
+            arena_bytes: 3072,
+            steps: 2,
+            parts: vec![part(1024, Some("DTCM")), part(2048, None)],
+            ..Memory::default()
+        };
+        let text = parts(&memory).into_string();
+        assert!(
+            text.contains("1,024 bytes in DTCM, a part of 2,048 bytes"),
+            "{text}"
+        );
+        let picture = map(&memory).unwrap().into_string();
+        assert!(picture.contains("1,024 bytes in DTCM"), "{picture}");
+        memory.parts = vec![part(3072, None)];
+        assert_eq!(parts(&memory).into_string(), "");
+    }
+}
