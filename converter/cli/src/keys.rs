@@ -1,10 +1,10 @@
 //! Key files of signers: PEM as OpenSSL reads and writes it, PKCS#8 for private keys.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ed25519_compact::{KeyPair, PublicKey, Signature};
+use ocellus_data::write_new;
 use ocellus_format::{SignatureRecord, signature_of, signed_message, with_signature};
 
 /// What a model file says of its signer.
@@ -26,25 +26,13 @@ pub(crate) fn generate(private: &Path, public: &Path) -> Result<[u8; 32]> {
         }
     }
     let pair = KeyPair::generate();
-    create(private, pair.sk.to_pem().as_bytes(), 0o600)?;
-    create(public, pair.pk.to_pem().as_bytes(), 0o644)?;
+    write_new(private, pair.sk.to_pem().as_bytes(), 0o600)?;
+    if let Err(error) = write_new(public, pair.pk.to_pem().as_bytes(), 0o644) {
+        // Half a pair is of no use, and would be in the way of the next try.
+        let _ = std::fs::remove_file(private);
+        return Err(error.into());
+    }
     Ok(*pair.pk)
-}
-
-/// A new file; an existing one is an error.
-fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options
-        .open(path)
-        .with_context(|| path.display().to_string())?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .with_context(|| path.display().to_string())
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -40,13 +40,17 @@ fn main() -> ExitCode {
         }
         Err(_) => {
             let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
-            // A reader that has seen enough (`| head`) is no fault.
-            if !fault.contains("failed printing to stdout") {
-                eprintln!(
-                    "error: this is a fault of ocellus; please report it with the command and the model: {}",
-                    one_line(&fault)
-                );
+            if let Some((_, reason)) = fault.split_once("failed printing to stdout: ") {
+                // A reader that has seen enough (`| head`) is no fault.
+                if !reason.contains("Broken pipe") {
+                    eprintln!("error: writing to standard output: {}", one_line(reason));
+                }
+                return ExitCode::FAILURE;
             }
+            eprintln!(
+                "error: this is a fault of ocellus; please report it with the command and the model: {}",
+                one_line(&fault)
+            );
             ExitCode::from(101)
         }
     }

@@ -6,7 +6,7 @@ use std::{
 
 use npyz::WriterBuilder;
 
-use crate::DataError;
+use crate::{DataError, write_whole};
 
 /// Values of an [`Array`], in the type of the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,38 +107,35 @@ pub fn read_npz(path: &Path) -> Result<Vec<(String, Array)>, DataError> {
     Ok(arrays)
 }
 
-/// Writes a `.npy` file, aside first.
+/// Writes a `.npy` file.
 ///
 /// # Errors
 /// [`DataError::Io`].
 pub fn write_npy(path: &Path, array: &Array) -> Result<(), DataError> {
-    let aside = path.with_extension("npy.part");
     let shape: Vec<u64> = array.shape.iter().map(|&size| size as u64).collect();
-    let written = match &array.values {
-        Values::F32(values) => write_values(&aside, &shape, values),
-        Values::U8(values) => write_values(&aside, &shape, values),
-        Values::I8(values) => write_values(&aside, &shape, values),
-        Values::I32(values) => write_values(&aside, &shape, values),
-        Values::I64(values) => write_values(&aside, &shape, values),
+    let bytes = match &array.values {
+        Values::F32(values) => npy_bytes(&shape, values),
+        Values::U8(values) => npy_bytes(&shape, values),
+        Values::I8(values) => npy_bytes(&shape, values),
+        Values::I32(values) => npy_bytes(&shape, values),
+        Values::I64(values) => npy_bytes(&shape, values),
     };
-    written
-        .and_then(|()| std::fs::rename(&aside, path))
-        .map_err(DataError::io(path))
+    write_whole(path, &bytes.map_err(DataError::io(path))?)
 }
 
-fn write_values<T: npyz::AutoSerialize + Copy>(
-    path: &Path,
+fn npy_bytes<T: npyz::AutoSerialize + Copy>(
     shape: &[u64],
     values: &[T],
-) -> std::io::Result<()> {
-    let file = std::io::BufWriter::new(File::create(path)?);
+) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
     let mut writer = npyz::WriteOptions::new()
         .default_dtype()
         .shape(shape)
-        .writer(file)
+        .writer(&mut bytes)
         .begin_nd()?;
     writer.extend(values.iter().copied())?;
-    writer.finish()
+    writer.finish()?;
+    Ok(bytes)
 }
 
 fn damaged(path: &Path, reason: &str) -> DataError {

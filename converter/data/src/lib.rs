@@ -8,6 +8,7 @@ mod mask;
 mod names;
 mod picture;
 mod recipe;
+mod whole;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ pub use recipe::{
     BinaryRecipe, BoxFormRecipe, CalibrationRecipe, CenterFaceRecipe, ClassifyRecipe, CtcRecipe,
     GridRecipe, InputRecipe, Recipe, SegmentRecipe, SourceRecipe, SsdRecipe, TaskRecipe,
 };
+pub use whole::{write_new, write_whole};
 
 /// What is wrong with something that a user handed in. The text names the file, the reason and what to do.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@ use std::path::Path;
 use ocellus_image::{Frame, PixelFormat};
 use sha2::{Digest, Sha256};
 
-use crate::DataError;
+use crate::{DataError, write_whole};
 
 /// A decoded picture: red, green, blue, top row first.
 #[derive(Clone, Debug)]
@@ -129,9 +129,7 @@ impl Picture {
             path: path.to_owned(),
             reason: e.to_string(),
         })?;
-        let aside = path.with_extension("png.part");
-        std::fs::write(&aside, &bytes).map_err(DataError::io(&aside))?;
-        std::fs::rename(&aside, path).map_err(DataError::io(path))
+        write_whole(path, &bytes)
     }
 
     /// Draws a rectangle's outline, `thickness_px` wide, around the corners.

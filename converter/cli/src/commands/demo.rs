@@ -7,14 +7,14 @@ mod onet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use ocellus_data::{Picture, Recipe};
+use ocellus_data::{Picture, Recipe, write_whole};
 use ocellus_evaluate::FaceScore;
 use ocellus_setup::{Host, Need, Terminal, catalogue, ensure as ensure_needs};
 use serde_json::json;
 
 use crate::args::DemoArgs;
 use crate::board;
-use crate::commands::convert::{Calibrate, Converted, Request, convert, fits_table, write_aside};
+use crate::commands::convert::{Calibrate, Converted, Request, convert, fits_table};
 use crate::output::{grouped, print_json, table};
 use crate::source::{ModelFile, Source};
 use ocellus_board_file::Board;
@@ -175,7 +175,7 @@ pub(super) fn convert_for(
         checking: Checking::default(),
     };
     let converted = convert(model, &request)?;
-    write_aside(&args.output.join(name), &converted.compiled.bytes)?;
+    write_whole(&args.output.join(name), &converted.compiled.bytes)?;
     let report = &converted.compiled.report;
     eprintln!(
         "{name}: {} bytes of flash, {} bytes of arena, {} multiply-accumulates",

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use ocellus_data::write_whole;
 use serde_json::json;
 
 use crate::args::{KeygenArgs, SignArgs, VerifyArgs};
-use crate::commands::convert::{check_output, sha256, write_aside};
+use crate::commands::convert::{check_output, sha256};
 use crate::keys::{self, Signed};
 use crate::output::print_json;
 use crate::source::ModelFile;
@@ -39,7 +40,7 @@ pub(crate) fn sign(args: &SignArgs, json: bool) -> Result<()> {
     let file = ModelFile::open(&args.model)?;
     let (signed, key) =
         keys::sign(&file.bytes, &args.key).with_context(|| args.model.display().to_string())?;
-    write_aside(output, &signed)?;
+    write_whole(output, &signed)?;
     let key = hex::encode(key);
     if json {
         return print_json(json!({

@@ -1,9 +1,10 @@
 //! Help, and words that the command line does not know.
 
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, ocellus, paragraph};
 
-const COMMANDS: [&str; 10] = [
-    "doctor", "convert", "run", "compare", "evaluate", "bench", "inspect", "build", "flash", "demo",
+const COMMANDS: [&str; 14] = [
+    "doctor", "convert", "run", "compare", "evaluate", "bench", "inspect", "report", "build",
+    "flash", "keygen", "sign", "verify", "demo",
 ];
 
 #[test]
@@ -131,5 +132,31 @@ fn words_that_are_unknown_are_named() {
                 said.stderr
             );
         }
+    }
+}
+
+/// A full disk behind standard output is said; a reader that has gone is not.
+#[cfg(target_os = "linux")]
+#[test]
+fn standard_output_that_takes_no_more() {
+    use std::process::Stdio;
+    let w = Workspace::converted();
+    let model = w.path("model.oce");
+    for json in [&[][..], &["--json"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let inspect = |output: Stdio| {
+            let mut command = ocellus();
+            command.arg("inspect").arg(&model).args(json).stdout(output);
+            command.stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let said = inspect(full.unwrap().into()).wait_with_output().unwrap();
+        assert_eq!(said.status.code(), Some(1));
+        let text = String::from_utf8(said.stderr).unwrap();
+        paragraph(&text, &["writing to standard output", "No space left"]);
+
+        let mut reading = inspect(Stdio::piped());
+        drop(reading.stdout.take());
+        let said = reading.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(said.stderr).unwrap(), "");
     }
 }

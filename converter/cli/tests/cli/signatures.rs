@@ -117,6 +117,18 @@ fn private_keys_are_private_and_never_overwritten() {
     assert!(Path::new(&w.path("mine.pub.pem")).exists());
 }
 
+/// A link that leads nowhere stands for a disk that is full after the first key.
+#[cfg(unix)]
+#[test]
+fn half_a_pair_of_keys_does_not_stay() {
+    let w = Workspace::new();
+    std::os::unix::fs::symlink("nowhere", w.path("mine.pub.pem")).unwrap();
+    w.refused(&["keygen", "-o", "mine"], &["mine.pub.pem"]);
+    assert!(!w.path("mine.pem").exists());
+    std::fs::remove_file(w.path("mine.pub.pem")).unwrap();
+    w.succeed(&["keygen", "-o", "mine"]);
+}
+
 #[test]
 fn a_board_refuses_what_its_signer_has_not_signed() {
     let w = with_keys();
