@@ -89,10 +89,13 @@ pub(crate) fn chart(
         reason: error.to_string(),
     })?;
     Ok(html! {
-        svg.chart viewBox=(format!("0 0 {WIDTH} {}", axes.height)) role="img" aria-label=(axes.title) {
-            title { (axes.title) }
-            g.frame { (PreEscaped(frame)) }
-            (marks(&scale))
+        // On a narrow screen it scrolls: its text would be too small.
+        div.wide {
+            svg.chart viewBox=(format!("0 0 {WIDTH} {}", axes.height)) role="img" aria-label=(axes.title) {
+                title { (axes.title) }
+                g.frame { (PreEscaped(frame)) }
+                (marks(&scale))
+            }
         }
     })
 }

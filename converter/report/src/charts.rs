@@ -61,7 +61,7 @@ pub(crate) fn family(op: &str) -> &'static str {
     match op {
         "conv_2d" | "transpose_conv_2d" => "convolution",
         "depthwise_conv_2d" => "depthwise",
-        "fully_connected" | "matmul" | "batch_matmul" => "matrix",
+        "fully_connected" | "batch_mat_mul" => "matrix",
         _ => "other",
     }
 }
@@ -70,7 +70,7 @@ pub(crate) fn family(op: &str) -> &'static str {
 pub(crate) const FAMILIES: [(&str, &str); 4] = [
     ("convolution", "convolution"),
     ("depthwise", "depthwise convolution"),
-    ("matrix", "fully connected"),
+    ("matrix", "matrix product"),
     ("other", "all else"),
 ];
 

@@ -53,10 +53,10 @@ pub(crate) fn map(memory: &Memory) -> Result<Markup, ReportError> {
                 title { "step " (peak) ": " (grouped(memory.live_bytes.get(peak).copied().unwrap_or(0))) " bytes alive, the most of all steps" }
             }
             @for part in &memory.boxes {
-                (memory_box(part, peak, scale.rectangle(
-                    part.first_step as f64..part.last_step as f64 + 1.0,
-                    part.offset as f64..(part.offset + part.bytes) as f64,
-                )))
+                @let addresses = part.offset as f64..(part.offset + part.bytes) as f64;
+                @let free = part.first_step as f64..free_until(part, &memory.boxes) as f64;
+                @let [_, _, room, _] = scale.rectangle(free, addresses.clone());
+                (memory_box(part, peak, room, scale.rectangle(part.first_step as f64..part.last_step as f64 + 1.0, addresses)))
             }
             @for end in ends(memory) {
                 @let y = px(scale.y(end.at as f64));
@@ -100,14 +100,32 @@ fn ends(memory: &Memory) -> Vec<End> {
     parts.collect()
 }
 
-fn memory_box(part: &MemoryBox, peak: usize, [left, top, width, height]: [f64; 4]) -> Markup {
+/// The step behind the last in which a box is by itself: an operator in place writes its output over it.
+fn free_until(part: &MemoryBox, boxes: &[MemoryBox]) -> usize {
+    let later = boxes.iter().filter(|other| {
+        other.first_step > part.first_step
+            && other.first_step <= part.last_step
+            && other.offset < part.offset + part.bytes
+            && part.offset < other.offset + other.bytes
+    });
+    let first = later.map(|other| other.first_step).min();
+    first.unwrap_or(part.last_step + 1)
+}
+
+/// A box, with its name where the room in front of the next one holds some of it.
+fn memory_box(
+    part: &MemoryBox,
+    peak: usize,
+    room: f64,
+    [left, top, width, height]: [f64; 4],
+) -> Markup {
     let at_peak = (part.first_step..=part.last_step).contains(&peak);
     let class = format!(
         "box {}{}",
         part.kind.word(),
         if at_peak { " at-peak" } else { "" }
     );
-    let letters = ((width - 6.0) / LETTER_PX).max(0.0) as usize;
+    let letters = ((room - 6.0) / LETTER_PX).max(0.0) as usize;
     let bytes = grouped(part.bytes);
     html! {
         g class=(class) {

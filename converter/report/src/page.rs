@@ -7,7 +7,7 @@ use crate::charts::{self, Cost, FAMILIES};
 use crate::data::{Errors, Histogram, MemoryKind, Report};
 use crate::memory;
 use crate::tables;
-use crate::text::{grouped, short, size};
+use crate::text::{grouped, prose, short, size};
 
 /// Nothing is fetched, and nothing runs.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
@@ -34,6 +34,9 @@ impl Report {
                     header {
                         h1 { (self.model) }
                         p.sub { (self.subtitle()) }
+                        @if let Some((board, why)) = self.refusal() {
+                            p.verdict.bad { strong { "It does not fit " (board) ": " } (prose(why)) }
+                        }
                         (self.tiles())
                     }
                     main {
@@ -58,7 +61,10 @@ impl Report {
                         }))
                         @if let Some(errors) = &self.errors { (error_section(errors)?) }
                         @if !self.accuracy.is_empty() {
-                            (section("accuracy", "Accuracy by method", tables::accuracy(&self.accuracy)))
+                            (section("accuracy", "Accuracy by method", html! {
+                                p.fine { "What " code { "--quantize auto" } " tried: calibrated on most of the calibration samples, compared with float on the others." }
+                                (tables::accuracy(&self.accuracy))
+                            }))
                         }
                         (histograms("weights", "Weights", "The weights of each layer as stored, integers; bars are square roots of counts.", &self.weights))
                         (histograms("activations", "Activations", "Values of each tensor on the samples, in real numbers; bars are square roots of counts.", &self.activations))
@@ -66,7 +72,7 @@ impl Report {
                             (section("fits", "Where it fits", tables::fits(&self.fits)))
                         }
                         @if !self.notes.is_empty() {
-                            (section("notes", "Notes", html! { ul { @for note in &self.notes { li { (note) } } } }))
+                            (section("notes", "Notes", html! { ul { @for note in &self.notes { li { (prose(note)) } } } }))
                         }
                         (section("provenance", "Provenance", tables::provenance(&self.provenance)))
                     }
@@ -84,6 +90,13 @@ impl Report {
             Some(board) => format!("from {from}, on {} with {kernels}", board.title),
             None => format!("from {from}, with {kernels}"),
         }
+    }
+
+    /// The board that was asked about, where the model does not fit it, and why not.
+    fn refusal(&self) -> Option<(&str, &str)> {
+        let board = self.board.as_ref()?;
+        let fit = self.fits.iter().find(|fit| fit.board == board.name)?;
+        Some((fit.board.as_str(), fit.why_not.as_deref()?))
     }
 
     fn tiles(&self) -> Markup {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::charts::{Cost, decibels, family};
 use crate::data::{Accuracy, Errors, Fit, Headline, Layer, Provenance, Region};
-use crate::text::{grouped, shape, shortened, size};
+use crate::text::{grouped, prose, shape, shortened, size};
 
 /// Rows of errors that are shown at once; the others are behind a line to click.
 const WORST: usize = 12;
@@ -136,28 +136,55 @@ pub(crate) fn regions(regions: &[Region], headline: &Headline) -> Markup {
             "Bytes marked exact are those of the linked image, the model file and its plan, as the board itself measures them. The stack is a reserve"
             @match headline.stack_used_bytes {
                 Some(bytes) => { "; its deepest use in a measured inference was " (grouped(bytes)) " bytes." }
-                None => { "; `ocellus bench` measures how much of it an inference uses." }
+                None => { "; " code { "ocellus bench" } " measures how much of it an inference uses." }
             }
         }
     }
 }
 
-/// What each way of quantizing reached.
+/// What each way of quantizing reached: a row a way, a column a measure.
 pub(crate) fn accuracy(rows: &[Accuracy]) -> Markup {
+    let mut methods: Vec<&str> = Vec::new();
+    let mut measures: Vec<&str> = Vec::new();
+    for row in rows {
+        for (list, word) in [(&mut methods, &row.method), (&mut measures, &row.measure)] {
+            if !list.contains(&word.as_str()) {
+                list.push(word);
+            }
+        }
+    }
     html! {
         div.wide { table {
-            thead { tr { th { "method" } th { "measured" } th.number { "result" } th { "" } } }
+            thead { tr { th { "way" } @for measure in &measures { th.number { (measured(measure)) } } th { "" } } }
             tbody {
-                @for row in rows {
-                    tr.chosen[row.chosen] {
-                        td.name { (row.method) } td { (row.measure) } td.number {
-                            @match row.value { Some(value) => (format!("{value:.4}")), None => "equal" }
+                @for method in methods {
+                    @let reached: Vec<&Accuracy> = rows.iter().filter(|row| row.method == method).collect();
+                    @let chosen = reached.iter().any(|row| row.chosen);
+                    tr.chosen[chosen] {
+                        td.name { (method) }
+                        @for measure in &measures {
+                            td.number { @if let Some(row) = reached.iter().find(|row| row.measure == *measure) { (result(row)) } }
                         }
-                        td { @if row.chosen { "this file" } }
+                        td { @if chosen { "this file" } }
                     }
                 }
             }
         } }
+    }
+}
+
+fn measured(measure: &str) -> &str {
+    match measure {
+        "snr_db" => "signal to noise",
+        "agreement" => "same strongest class",
+        other => other,
+    }
+}
+
+fn result(row: &Accuracy) -> String {
+    match (row.measure.as_str(), row.value) {
+        ("agreement", Some(share)) => format!("{:.2} %", 100.0 * share),
+        _ => decibels(row.value),
     }
 }
 
@@ -172,7 +199,7 @@ pub(crate) fn fits(fits: &[Fit]) -> Markup {
                         td.name { (fit.board) }
                         @match &fit.why_not {
                             None => { td.yes { "yes" } td { (fit.model_region) } td { (fit.arena_region) } td {} }
-                            Some(why) => { td.no { "no" } td {} td {} td.why { (why) } }
+                            Some(why) => { td.no { "no" } td {} td {} td.why { (prose(why)) } }
                         }
                     }
                 }

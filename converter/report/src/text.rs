@@ -1,4 +1,6 @@
-//! Numbers for people.
+//! Numbers and sentences for people.
+
+use maud::{Markup, html};
 
 /// Digits in groups of three: `1,234,567`.
 pub(crate) fn grouped(value: u64) -> String {
@@ -53,6 +55,15 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     head.iter().chain(&['…']).chain(tail).collect()
 }
 
+/// A sentence: what stands between backticks is code.
+pub(crate) fn prose(text: &str) -> Markup {
+    html! {
+        @for (index, piece) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (piece) } } @else { (piece) }
+        }
+    }
+}
+
 /// `1x96x96x3`.
 pub(crate) fn shape(sizes: &[u32]) -> String {
     let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
@@ -64,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_and_whole() {
+    fn numbers_and_sentences_are_short_and_whole() {
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(
             [999.0, 13_570_304.0, 250_000.0].map(short),
@@ -75,5 +86,9 @@ mod tests {
             ["12 B", "2.0 KiB", "3.00 MiB"]
         );
         assert_eq!(shortened("abcdefgh", 5), "ab…gh");
+        assert_eq!(
+            prose("layer `<a>` of it").into_string(),
+            "layer <code>&lt;a&gt;</code> of it"
+        );
     }
 }
