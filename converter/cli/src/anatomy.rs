@@ -11,7 +11,7 @@ use ocellus_format::{Class, Isa, ModelView, QParams, TensorInfo};
 use ocellus_report::{Histogram, Layer, LayerCost, Memory, MemoryBox, MemoryKind, MemoryPart};
 
 use crate::board::part_slots;
-use crate::layers::Layer as Run;
+use crate::layers::{Layer as Run, layers as runs_of};
 use crate::source::ModelFile;
 
 /// Bins of a histogram: four integers each.
@@ -154,6 +154,13 @@ pub(crate) fn constant_bytes(view: &ModelView<'_>) -> u64 {
 }
 
 /// What the conversion said of the model's needs, read back from its file.
+pub(crate) fn needs_of(file: &ModelFile) -> Result<Needs> {
+    let runs = runs_of(file, file.view()?.program().isa)?;
+    let memory = memory(file)?;
+    needs(file, &layers(file, &runs, &memory)?, &memory)
+}
+
+/// The same, of a file that was looked at already.
 pub(crate) fn needs(file: &ModelFile, layers: &[Layer], memory: &Memory) -> Result<Needs> {
     let view = file.view()?;
     let peak =

@@ -6,12 +6,13 @@ use ocellus_board_file::{Board, Role, Slot};
 use ocellus_board_host::{
     Answer, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image, build_signed_image,
 };
-use ocellus_compile::budget::{Region, fit as fit_regions, places};
+use ocellus_compile::budget::{OverBudget, Region, fit as fit_regions, places};
 use ocellus_compile::interpret::{Outcome, Tapped};
 use ocellus_compile::{Report, Target};
 use ocellus_data::Picture;
 use ocellus_setup::{Host, Need, Terminal, ensure};
 
+use crate::anatomy;
 use crate::commands::convert::isa_named;
 use crate::commands::run::{Ran, quantized_inputs};
 use crate::input::Given;
@@ -25,7 +26,7 @@ pub(crate) struct Fit {
     /// The region of each part of the arena; empty where it does not fit.
     pub(crate) arena_regions: Vec<String>,
     /// Why it does not fit.
-    pub(crate) refusal: Option<String>,
+    pub(crate) refusal: Option<OverBudget>,
 }
 
 /// A board by name, or by the path of its file.
@@ -39,6 +40,11 @@ pub(crate) fn target(board: &Board) -> Result<Target> {
 }
 
 impl Fit {
+    /// Why it does not fit, and what would make it.
+    pub(crate) fn why_not(&self) -> Option<String> {
+        self.refusal.as_ref().map(ToString::to_string)
+    }
+
     /// The regions of the arena in words; `-` where it does not fit.
     pub(crate) fn arena_region(&self) -> String {
         match self.arena_regions.is_empty() {
@@ -94,30 +100,22 @@ fn regions(board: &Board) -> Vec<Region> {
         .collect()
 }
 
-/// Places a model on a board.
-///
-/// # Errors
-/// Which tensor and layer are in the way, and what would help.
-pub(crate) fn fit(board: &Board, report: &Report) -> Result<Fit> {
-    let fit = try_fit(board, report)?;
-    match &fit.refusal {
-        Some(reason) => {
-            let others = fits_everywhere(report)?;
-            let others: Vec<&str> = (others.iter())
-                .filter(|other| other.refusal.is_none())
-                .map(|other| other.board.as_str())
-                .collect();
-            bail!(
-                "board `{}`: {reason}. It fits {}",
-                board.name,
-                others.join(", ")
-            )
-        }
-        None => Ok(fit),
-    }
+/// The error of a model without a place on a board: the reason, and which boards have one.
+pub(crate) fn refused(board: &Board, reason: &str, report: &Report) -> Result<anyhow::Error> {
+    let others = fits_everywhere(report)?;
+    let others: Vec<&str> = (others.iter())
+        .filter(|other| other.refusal.is_none())
+        .map(|other| other.board.as_str())
+        .collect();
+    Ok(anyhow::anyhow!(
+        "board `{}`: {reason}. It fits {}",
+        board.name,
+        others.join(", ")
+    ))
 }
 
-fn try_fit(board: &Board, report: &Report) -> Result<Fit> {
+/// Where a model lies on a board, or why it does not fit.
+pub(crate) fn fit(board: &Board, report: &Report) -> Result<Fit> {
     let regions = regions(board);
     // A board without declared regions is a PC or a Linux machine: memory is the operating system's.
     if regions.is_empty() {
@@ -142,7 +140,7 @@ fn try_fit(board: &Board, report: &Report) -> Result<Fit> {
             board: board.name.clone(),
             model_region: "-".to_owned(),
             arena_regions: Vec::new(),
-            refusal: Some(reason.to_string()),
+            refusal: Some(reason),
         },
     })
 }
@@ -150,7 +148,7 @@ fn try_fit(board: &Board, report: &Report) -> Result<Fit> {
 /// Every known board.
 pub(crate) fn fits_everywhere(report: &Report) -> Result<Vec<Fit>> {
     let boards = Board::all().context("reading the board files")?;
-    boards.iter().map(|board| try_fit(board, report)).collect()
+    boards.iter().map(|board| fit(board, report)).collect()
 }
 
 /// What a board needs to be started: the tools, and its image for a model.
@@ -351,17 +349,15 @@ pub(crate) fn run(board: Board, file: &ModelFile, given: &[Given]) -> Result<(Ra
 }
 
 /// Proves that a model file and its arena have a place on a board.
+///
+/// # Errors
+/// Which tensor and layer are in the way, and what would help.
 pub(crate) fn check_sizes(board: &Board, file: &ModelFile) -> Result<()> {
-    if !board.is_bare_metal() {
-        return Ok(());
+    let needs = anatomy::needs_of(file)?;
+    match fit(board, &needs)?.why_not() {
+        Some(reason) => Err(refused(board, &reason, &needs)?),
+        None => Ok(()),
     }
-    let placed = board
-        .place(Role::Model, file.bytes.len() as u64)
-        .map_err(Into::into)
-        .and_then(|_| part_slots(board, file));
-    placed.map(|_| ()).map_err(|e| {
-        anyhow::anyhow!("{e}; use a smaller model or input, or a board with more memory")
-    })
 }
 
 /// Only emulated boards and this machine can be started: a file for real hardware builds, and is not measured on the PC in its place.

@@ -13,6 +13,7 @@ mod layers;
 mod layout;
 mod output;
 mod sizes;
+mod smaller;
 mod source;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -14,6 +14,7 @@ use crate::args::SourceArgs;
 use crate::layout::PictureAxes;
 
 /// A recipe, and the overrides of the command line.
+#[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) recipe: Recipe,
     /// The recipe's file, for messages.
@@ -44,6 +45,15 @@ impl Source {
             has_recipe: true,
             options: ImportOptions::default(),
         }
+    }
+
+    /// The same with another shape of an input.
+    pub(crate) fn with_input(&self, name: &str, shape: Vec<usize>) -> Source {
+        let mut other = self.clone();
+        let shapes = &mut other.options.input_shapes;
+        shapes.retain(|(known, _)| known != name);
+        shapes.push((name.to_owned(), shape));
+        other
     }
 
     /// Imports an ONNX or TensorFlow Lite file; the recipe's shape is that of the only input.

@@ -38,10 +38,7 @@ pub fn places(parts: &[u64], memories: &[u64]) -> Option<Vec<usize>> {
 
 /// An arena that no region holds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the model needs {needed_bytes} bytes of RAM and the largest region, `{region}`, has {available_bytes}. Most are alive in layer `{layer}`: \
-     {alive}; the largest tensor is `{tensor}` ({tensor_bytes} bytes), written by layer `{tensor_layer}`. {remedies}"
-)]
+#[error("{}", self.explain(self.input.as_ref().map(ToString::to_string).as_deref()))]
 pub struct ArenaTooLarge {
     /// The plan's peak.
     pub needed_bytes: u64,
@@ -59,8 +56,99 @@ pub struct ArenaTooLarge {
     pub tensor_bytes: u64,
     /// What writes it.
     pub tensor_layer: String,
-    /// What would make it fit, computed from this model.
+    /// What another size of the input would do; `None` where that is no picture.
+    pub input: Option<InputSize>,
+    /// What else would make it fit.
     pub remedies: String,
+    /// The model file has no place either.
+    pub file: Option<FileTooLarge>,
+}
+
+impl ArenaTooLarge {
+    /// The refusal, with this sentence on the input's size.
+    pub fn explain(&self, input: Option<&str>) -> String {
+        let ArenaTooLarge {
+            needed_bytes,
+            available_bytes,
+            region,
+            layer,
+            alive,
+            tensor,
+            tensor_bytes,
+            tensor_layer,
+            remedies,
+            file,
+            ..
+        } = self;
+        let writer = match tensor_layer.as_str() {
+            "" => "an input of the model".to_owned(),
+            layer => format!("written by layer `{layer}`"),
+        };
+        let input = input.map(|input| format!("{input}. ")).unwrap_or_default();
+        let file = file.as_ref().map(|file| format!(". Besides, {file}"));
+        let file = file.unwrap_or_default();
+        format!(
+            "the model needs {needed_bytes} bytes of RAM and the largest region, `{region}`, has {available_bytes}. Most are alive in layer \
+             `{layer}`: {alive}; the largest tensor is `{tensor}` ({tensor_bytes} bytes), {writer}. {input}{remedies}{file}"
+        )
+    }
+}
+
+/// What another size of the input would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputSize {
+    /// The largest at which the model would fit, by the shapes of its tensors.
+    Fits {
+        /// Rows and columns.
+        size: [usize; 2],
+        /// What they are now.
+        instead_of: [usize; 2],
+        /// The arena that it would need.
+        estimated_bytes: u64,
+    },
+    /// None is small enough.
+    DoesNotHelp {
+        /// What depends on no size.
+        fixed_bytes: u64,
+    },
+}
+
+impl std::fmt::Display for InputSize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            InputSize::Fits {
+                size: [rows, columns],
+                instead_of: [h, w],
+                estimated_bytes,
+            } => write!(
+                f,
+                "An input of about {rows}x{columns} instead of {h}x{w} would fit (estimated: {estimated_bytes} bytes)"
+            ),
+            InputSize::DoesNotHelp { fixed_bytes } => write!(
+                f,
+                "A smaller input does not help: {fixed_bytes} bytes do not depend on its size"
+            ),
+        }
+    }
+}
+
+/// A model file that no region holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the model file has {needed_bytes} bytes and the largest region for it, `{region}`, has {available_bytes}. The layer with the most weights is \
+     `{layer}` ({layer_bytes} bytes). Use a narrower model, or a board with more flash"
+)]
+pub struct FileTooLarge {
+    /// The model file.
+    pub needed_bytes: u64,
+    /// Of the largest region.
+    pub available_bytes: u64,
+    /// The largest region.
+    pub region: String,
+    /// The layer with the most weights.
+    pub layer: String,
+    /// Bytes of its constants.
+    pub layer_bytes: u64,
 }
 
 /// Why a model does not fit a board.
@@ -71,22 +159,8 @@ pub enum OverBudget {
     #[error(transparent)]
     Arena(Box<ArenaTooLarge>),
     /// No region holds the model file.
-    #[error(
-        "the model file has {needed_bytes} bytes and the largest region for it, `{region}`, has {available_bytes}. The layer with the most weights is \
-         `{layer}` ({layer_bytes} bytes). Use a narrower model, or a board with more flash"
-    )]
-    Flash {
-        /// The model file.
-        needed_bytes: u64,
-        /// Of the largest region.
-        available_bytes: u64,
-        /// The largest region.
-        region: String,
-        /// The layer with the most weights.
-        layer: String,
-        /// Bytes of its constants.
-        layer_bytes: u64,
-    },
+    #[error(transparent)]
+    File(FileTooLarge),
     /// The board has no region of a kind.
     #[error("the board's data file declares no {kind} for models; add a region to it")]
     NoRegion {
@@ -110,6 +184,18 @@ pub fn fit(report: &Report, regions: &[Region]) -> Result<Placement, OverBudget>
     let rams: Vec<usize> = (0..regions.len()).filter(|&r| regions[r].is_ram).collect();
     let sizes: Vec<u64> = rams.iter().map(|&r| regions[r].free_bytes).collect();
     let parts: Vec<u64> = report.parts.iter().map(|part| part.bytes).collect();
+    let holds = |r: &Region| !r.is_ram && r.free_bytes >= report.model_bytes;
+    let model = regions.iter().position(holds).ok_or_else(|| {
+        let layers = report.layers.iter();
+        let layer = layers.max_by_key(|layer| layer.constant_bytes);
+        FileTooLarge {
+            needed_bytes: report.model_bytes,
+            available_bytes: flash.free_bytes,
+            region: flash.name.clone(),
+            layer: layer.map(|l| l.name.clone()).unwrap_or_default(),
+            layer_bytes: layer.map_or(0, |l| l.constant_bytes),
+        }
+    });
     let Some(arena) = places(&parts, &sizes) else {
         let tensor = report.tensors.iter().max_by_key(|tensor| tensor.size_bytes);
         return Err(OverBudget::Arena(Box::new(ArenaTooLarge {
@@ -118,28 +204,15 @@ pub fn fit(report: &Report, regions: &[Region]) -> Result<Placement, OverBudget>
             region: ram.name.clone(),
             layer: report.peak_layer.clone(),
             alive: alive_at_peak(report),
+            input: smaller_input(report, ram.free_bytes),
             remedies: remedies(report, ram.free_bytes, &sizes),
             tensor: tensor.map(|t| t.name.clone()).unwrap_or_default(),
             tensor_bytes: tensor.map_or(0, |t| t.size_bytes),
             tensor_layer: tensor.map(|t| t.layer.clone()).unwrap_or_default(),
+            file: model.err(),
         })));
     };
-    let model = regions
-        .iter()
-        .position(|r| !r.is_ram && r.free_bytes >= report.model_bytes);
-    let Some(model) = model else {
-        let layer = report
-            .layers
-            .iter()
-            .max_by_key(|layer| layer.constant_bytes);
-        return Err(OverBudget::Flash {
-            needed_bytes: report.model_bytes,
-            available_bytes: flash.free_bytes,
-            region: flash.name.clone(),
-            layer: layer.map(|l| l.name.clone()).unwrap_or_default(),
-            layer_bytes: layer.map_or(0, |l| l.constant_bytes),
-        });
-    };
+    let model = model.map_err(OverBudget::File)?;
     let arena = arena.into_iter().map(|memory| rams[memory]).collect();
     Ok(Placement { model, arena })
 }
@@ -214,9 +287,8 @@ fn alive_bytes(report: &Report, share: f64) -> u64 {
     (0..=report.layers.len() + 1).map(of).max().unwrap_or(0)
 }
 
-/// What would make the model fit into so many bytes, those of the largest of some memories.
-fn remedies(report: &Report, available_bytes: u64, memories: &[u64]) -> String {
-    let mut remedies = Vec::new();
+/// The largest input with which the model would fit into so many bytes; `None` where the input is no picture.
+fn smaller_input(report: &Report, available_bytes: u64) -> Option<InputSize> {
     let whole = alive_bytes(report, 1.0).max(1);
     // The plan's own loss against what is alive stays in proportion.
     let needs = |share: f64| {
@@ -224,28 +296,32 @@ fn remedies(report: &Report, available_bytes: u64, memories: &[u64]) -> String {
         (alive / u128::from(whole)) as u64
     };
     let input = report.tensors.iter().find(|tensor| tensor.first_step == 0);
-    if let Some(&[_, h, w, _]) = input.map(|input| input.shape.as_slice())
-        && h > 1
-        && w > 1
-    {
-        let fits = |&rows: &usize| needs(rows as f64 / h as f64) <= available_bytes;
-        let most = (1..h).rev().find(fits);
-        remedies.push(match most {
-            Some(rows) => {
-                // Networks halve their pictures several times.
-                let rows = if rows >= 32 { rows / 8 * 8 } else { rows };
-                let columns = (w * rows).div_ceil(h);
-                format!(
-                    "An input of about {rows}x{columns} instead of {h}x{w} would fit (estimated: {} bytes)",
-                    needs(rows as f64 / h as f64)
-                )
-            }
-            None => format!(
-                "A smaller input does not help: {} bytes do not depend on its size",
-                needs(0.0)
-            ),
-        });
+    let &[_, h, w, _] = input?.shape.as_slice() else {
+        return None;
+    };
+    if h < 2 || w < 2 {
+        return None;
     }
+    let fits = |&rows: &usize| needs(rows as f64 / h as f64) <= available_bytes;
+    Some(match (1..h).rev().find(fits) {
+        Some(rows) => {
+            // Networks halve their pictures several times.
+            let rows = if rows >= 32 { rows / 8 * 8 } else { rows };
+            InputSize::Fits {
+                size: [rows, (w * rows).div_ceil(h)],
+                instead_of: [h, w],
+                estimated_bytes: needs(rows as f64 / h as f64),
+            }
+        }
+        None => InputSize::DoesNotHelp {
+            fixed_bytes: needs(0.0),
+        },
+    })
+}
+
+/// What else would make the model fit into so many bytes, those of the largest of some memories.
+fn remedies(report: &Report, available_bytes: u64, memories: &[u64]) -> String {
+    let mut remedies = Vec::new();
     let together: u64 = memories.iter().sum();
     if memories.len() > 1 && report.memories == memories {
         remedies.push(format!(
@@ -265,9 +341,10 @@ fn remedies(report: &Report, available_bytes: u64, memories: &[u64]) -> String {
         ));
     }
     let scratch = peak_step(report).map_or(0, |step| scratch_at(report, step));
-    if report.target == Target::Portable && scratch > 0 {
+    let without = report.arena_bytes.saturating_sub(scratch);
+    if report.target == Target::Portable && without <= available_bytes {
         remedies.push(format!(
-            "{scratch} of them are scratch for whatever instruction set: a file for one (`--isa`) may need less"
+            "{scratch} bytes of it are scratch for whatever instruction set: a file for one (`--isa`) may need less"
         ));
     }
     remedies.push(format!(

@@ -395,9 +395,16 @@ fn a_board_that_is_too_small_is_told_what_is_in_the_way() {
     )
     .unwrap_err();
     assert!(
-        matches!(error, OverBudget::Flash { ref layer, .. } if layer == "a" || layer == "b"),
+        matches!(error, OverBudget::File(ref file) if file.layer == "a" || file.layer == "b"),
         "{error}"
     );
+    let both = budget::fit(
+        &report,
+        &regions(report.arena_bytes - 1, report.model_bytes - 1),
+    );
+    let both = both.unwrap_err().to_string();
+    assert!(both.ends_with(&error.to_string()), "{both}");
+    assert!(both.contains("bytes of RAM"), "{both}");
     let error = budget::fit(&report, &[]).unwrap_err();
     assert_eq!(error, OverBudget::NoRegion { kind: "RAM" });
 }

@@ -4,26 +4,28 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use ocellus_board_file::Board;
 use ocellus_compile::auto::{self, Budget, Choice, SCHEMES};
+use ocellus_compile::budget::OverBudget;
 use ocellus_compile::quantize::Indices;
 use ocellus_compile::report::PartReport;
 use ocellus_compile::{
-    Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile,
+    Calibration, Compiled, Method, Options, Passes, Provenance, Report, Sample, Target, compile,
 };
-use ocellus_data::{pictures_in, read_npz};
+use ocellus_data::{pictures_in, read_npz, write_whole};
 use ocellus_format::{Colour, Isa, Preprocess, TaskRecord};
 use ocellus_ir::passes::{CheckSample, Checking};
 use ocellus_ir::{BorderType, Executor, Graph, Input};
 use serde_json::json;
 
 use crate::args::ConvertArgs;
-use crate::board;
+use crate::board::{self, Fit};
 use crate::commands::compare::finite;
 use crate::input::{Border, Given, same_axes};
 use crate::layout::PictureAxes;
 use crate::output::{grouped, print_json, progress, table};
-use crate::sizes;
 use crate::source::{FloatModel, ModelFile, Source, pass_summary};
+use crate::{sizes, smaller};
 
 /// What a conversion is asked for, beyond the model.
 pub(crate) struct Request<'a> {
@@ -98,7 +100,7 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
     let report = &converted.compiled.report;
     let placement = board
         .as_ref()
-        .map(|board| board::fit(board, report))
+        .map(|board| placed(board, &args.model, &request, report))
         .transpose()?;
     let regions = match &board {
         Some(board) => {
@@ -107,7 +109,7 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         }
         None => Vec::new(),
     };
-    write_aside(&args.output, &converted.compiled.bytes)?;
+    write_whole(&args.output, &converted.compiled.bytes)?;
 
     for note in &converted.notes {
         eprintln!("note: {note}");
@@ -150,7 +152,7 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
             "regions": regions,
             "boards": fits.iter().map(|fit| json!({
                 "board": fit.board, "fits": fit.refusal.is_none(), "arena_region": fit.arena_region(),
-                "model_region": fit.model_region, "why_not": fit.refusal,
+                "model_region": fit.model_region, "why_not": fit.why_not(),
             })).collect::<Vec<_>>(),
             "layers": report.layers.iter().map(|layer| json!({
                 "name": layer.name, "op": layer.op, "kernel": layer.kernel, "macs": layer.macs, "shape": layer.shape,
@@ -188,6 +190,22 @@ fn parts_table(parts: &[PartReport], regions: &[String]) -> String {
         "% of all moved",
     ];
     table(&head, &rows)
+}
+
+/// Where the model lies on a board.
+///
+/// # Errors
+/// Which tensor and layer are in the way, and what would help.
+fn placed(board: &Board, model: &Path, request: &Request<'_>, report: &Report) -> Result<Fit> {
+    let fit = board::fit(board, report)?;
+    let reason = match &fit.refusal {
+        None => return Ok(fit),
+        Some(OverBudget::Arena(refusal)) => {
+            refusal.explain(smaller::sentence(model, request, board, refusal).as_deref())
+        }
+        Some(other) => other.to_string(),
+    };
+    Err(board::refused(board, &reason, report)?)
 }
 
 /// What was tried; a ratio is null where nothing differs.
@@ -253,16 +271,6 @@ pub(crate) fn check_output(path: &Path) -> Result<()> {
         ),
         _ => Ok(()),
     }
-}
-
-/// Writes beside the target and renames, so that a killed command leaves no half-written file under the name.
-pub(crate) fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
-    let aside = path.with_extension(format!("part-{}", std::process::id()));
-    let written = std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&aside);
-    }
-    written.with_context(|| format!("writing {}", path.display()))
 }
 
 pub(crate) fn isa_named(name: &str) -> Result<Isa> {

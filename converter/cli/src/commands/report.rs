@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use ocellus_board_file::Board;
 use ocellus_compile::interpret::{Tapped, Taps};
-use ocellus_data::pictures_in;
+use ocellus_data::{pictures_in, write_whole};
 use ocellus_format::{Attempt, CalibrationData, Isa, QParams};
 use ocellus_kernels::best;
 use ocellus_report::{
@@ -19,7 +19,7 @@ use crate::args::ReportArgs;
 use crate::board;
 use crate::commands::bench::{Bench, measure as bench};
 use crate::commands::compare::finite;
-use crate::commands::convert::{sha256, write_aside};
+use crate::commands::convert::sha256;
 use crate::commands::inspect::isa_of_board;
 use crate::commands::run::run_here;
 use crate::errors::{self, Errors};
@@ -61,6 +61,8 @@ pub(crate) fn run(args: &ReportArgs, json: bool) -> Result<()> {
     let bench = match &board {
         // A file for real hardware: its sizes are known, its costs are not.
         Some(board) if board::check_startable(board).is_err() => None,
+        // The page says why.
+        Some(board) if board::check_sizes(board, &file).is_err() => None,
         Some(board) => Some(bench(board.clone(), &file, None)?),
         None => None,
     };
@@ -95,7 +97,7 @@ pub(crate) fn write(report: &Report, path: &Path) -> Result<()> {
     let page = report
         .to_html()
         .with_context(|| path.display().to_string())?;
-    write_aside(path, page.as_bytes())
+    Ok(write_whole(path, page.as_bytes())?)
 }
 
 /// Files as they are, folders by their pictures, evenly chosen.
@@ -162,7 +164,12 @@ pub(crate) fn assemble(file: &ModelFile, request: Request<'_>) -> Result<Report>
         // What does not fit has no place; the section on boards says why.
         regions: sizes::regions(board, file, image.as_ref()).unwrap_or_default(),
     });
-    let fits = board::fits_everywhere(&needs)?;
+    let mut fits = board::fits_everywhere(&needs)?;
+    if let Some(board) = &request.board {
+        // One of a file of the user's own is not among the known; whichever it is, it comes first.
+        fits.retain(|fit| fit.board != board.name);
+        fits.insert(0, board::fit(board, &needs)?);
+    }
     Ok(Report {
         model: name_of(request.model),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -178,10 +185,10 @@ pub(crate) fn assemble(file: &ModelFile, request: Request<'_>) -> Result<Report>
         fits: fits
             .into_iter()
             .map(|fit| FitPart {
+                why_not: fit.why_not(),
                 arena_region: fit.arena_region(),
                 board: fit.board,
                 model_region: fit.model_region,
-                why_not: fit.refusal,
             })
             .collect(),
         provenance: provenance(file, program.isa),

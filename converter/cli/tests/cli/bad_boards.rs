@@ -98,12 +98,12 @@ fn a_board_with_too_little_ram() {
         "RAM",
         "`SRAM`",
         "layer `",
-        "instead of 8x8 would fit",
+        "With `--input x=1x3x6x6` it fits",
     ];
     w.convert_refused("model.onnx", &["--board", "tiny.toml"], &words);
     w.refused(
         &["build", "model.oce", "--board", "tiny.toml"],
-        &["tiny", "arena", "512", "SRAM", "smaller"],
+        &["tiny", "RAM", "512", "`SRAM`", "instead of 8x8 would fit"],
     );
 }
 
@@ -170,6 +170,81 @@ fn memories_that_hold_an_arena_only_together() {
     assert_eq!(parts(&convert("slow.toml", &[])).len(), 2);
     let alone = convert("slow.toml", &["--no-pass", "fast-memory"]);
     assert_eq!(parts(&alone), [("SLOW".to_owned(), 768)]);
+}
+
+/// What a refusal says to do is enough.
+#[test]
+fn the_input_that_a_refusal_names_fits() {
+    let w = Workspace::new();
+    w.write("tiny.toml", board("tiny", 640, 0x4_0000).as_bytes());
+    let convert = |more: &[&str]| {
+        let args = [
+            "convert",
+            "model.onnx",
+            "-o",
+            "out.oce",
+            "--board",
+            "tiny.toml",
+        ];
+        w.run(&[&args[..], &["--calibrate", "synthetic:7", "--json"], more].concat())
+    };
+    let refused = convert(&[]);
+    assert_eq!(refused.output.status.code(), Some(1));
+    let text = refused.stderr;
+    let option = text
+        .split_once("With `--input ")
+        .and_then(|(_, rest)| rest.split_once('`'))
+        .unwrap_or_else(|| panic!("{text}"));
+    let converted = convert(&["--input", option.0]);
+    assert!(converted.output.status.success(), "{}", converted.stderr);
+    let value: serde_json::Value = serde_json::from_str(&converted.stdout).unwrap();
+    let bytes = format!(" {} bytes of RAM (tried)", value["arena_bytes"]);
+    assert!(option.1.contains(&bytes), "{value}: {text}");
+}
+
+/// An export with its input's size in a constant.
+#[test]
+fn a_file_that_takes_no_other_input_is_to_be_exported_again() {
+    let w = Workspace::new();
+    let fixed = crate::onnx::Onnx::new()
+        .input("x", &[1, 3, 8, 8])
+        .conv("x", "a", [3, 8], &crate::onnx::weights(1, 8 * 3 * 9))
+        .constant("map", &[1, 8, 8, 8], &crate::onnx::weights(2, 8 * 8 * 8))
+        .node("Add", &["a", "map"], "y", &[]);
+    w.write("fixed.onnx", &fixed.bytes());
+    w.write("tiny.toml", board("tiny", 512, 0x4_0000).as_bytes());
+    w.convert_refused(
+        "fixed.onnx",
+        &["--board", "tiny.toml"],
+        &[
+            "instead of 8x8 would fit",
+            "made for one size",
+            "export it again",
+            "`Add` (Add_2)",
+        ],
+    );
+}
+
+#[test]
+fn a_report_of_a_model_without_a_place_says_so() {
+    let w = Workspace::converted();
+    w.write("tiny.toml", board("tiny", 512, 0x4_0000).as_bytes());
+    let args = [
+        "report",
+        "model.oce",
+        "--board",
+        "tiny.toml",
+        "-o",
+        "r.html",
+    ];
+    let report = w.json(&args);
+    let first = &report["fits"][0];
+    assert_eq!(first["board"], "tiny");
+    let why = first["why_not"].as_str().unwrap();
+    assert!(why.contains("instead of 8x8 would fit"), "{why}");
+    let page = String::from_utf8(w.read("r.html")).unwrap();
+    let header = page.split("</header>").next().unwrap();
+    assert!(header.contains("It does not fit tiny: "), "{header}");
 }
 
 #[test]
