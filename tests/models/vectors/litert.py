@@ -750,6 +750,11 @@ def log_softmax(m):
     m.op(B.LOG_SOFTMAX, options(fb.LogSoftmaxOptionsT), [m.input(1, 6, low=-2.0, high=2.0)], fixed=(16 / 256, 127))
 
 
+@case(INT8)
+def log_softmax_of_a_wide_range(m):
+    m.op(B.LOG_SOFTMAX, options(fb.LogSoftmaxOptionsT), [m.input(1, 3, 10, low=-12.0, high=12.0)], fixed=(16 / 256, 127))
+
+
 @case()
 def l2_normalization(m):
     m.op(B.L2_NORMALIZATION, options(fb.L2NormOptionsT), [m.input(1, 3, 4, 5)], fixed=(1 / 128, 0))

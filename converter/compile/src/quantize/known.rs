@@ -57,7 +57,8 @@ impl Known<'_, '_> {
             BinaryOp::Sub => x - y,
             _ => x * y,
         });
-        min_max(&results).filter(|(min, max)| min.is_finite() && max.is_finite())
+        let limit = |v: f32| node.clamp.map_or(v, |(low, high)| v.max(low).min(high));
+        min_max(&results.map(limit)).filter(|(min, max)| min.is_finite() && max.is_finite())
     }
 
     fn forward(&mut self, node: &Node) {

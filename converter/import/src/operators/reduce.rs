@@ -163,6 +163,12 @@ fn log_sum_exp<F: Format>(
 ) -> Outcome<(Value, Value)> {
     let largest = maximum(cx, x, axes, true)?;
     let below = binary(cx, BinaryOp::Sub, x, &largest)?;
+    // Nothing is above the largest, which a quantized file's ranges would not tell.
+    let not_above = UnaryOp::Clip {
+        min: f32::NEG_INFINITY,
+        max: 0.0,
+    };
+    let below = function(cx, not_above, &below)?;
     let powers = function(cx, UnaryOp::Exp, &below)?;
     let total = reduce(cx, Reduction::Sum, &powers, axes, keep_dims)?;
     let rest = function(cx, UnaryOp::Log, &total)?;

@@ -160,12 +160,15 @@ const DATA_DEPENDENT: &[BuiltinOperator] = &[
     BuiltinOperator::WHILE,
 ];
 
-/// The operators of TensorFlow Lite files that can be imported, in alphabetical order, those of the format first, each with what is supported of it (empty: all).
+/// The operators of TensorFlow Lite files that can be imported, in alphabetical order, each with what is supported of it (empty: all).
 pub fn supported_tflite_operators() -> Vec<(&'static str, &'static str)> {
     let rows = TABLE.iter();
-    rows.map(|row| (row.code.variant_name().unwrap_or_default(), row.note))
+    let mut all: Vec<(&str, &str)> = rows
+        .map(|row| (row.code.variant_name().unwrap_or_default(), row.note))
         .chain(CUSTOM.iter().map(|custom| (custom.name, custom.note)))
-        .collect()
+        .collect();
+    all.sort_unstable();
+    all
 }
 
 /// The function that imports an operator; `custom` is the name of one that the format does not define.

@@ -35,6 +35,10 @@ const WITHOUT_CASE: &[(&str, &str)] = &[
         "the package has none: tests/import/breadth.rs",
     ),
     (
+        "LRN",
+        "the package's have a batch of 5: tests/import/breadth.rs",
+    ),
+    (
         "LayerNormalization",
         "each reads its statistics too: tests/import/computed.rs",
     ),
