@@ -13,10 +13,12 @@ mod grids;
 mod interval;
 mod linear;
 mod matrix;
+mod moments;
 mod movement;
 mod normalize;
 mod pool;
 mod shuffle;
+mod softmax;
 mod structure;
 #[cfg(test)]
 mod tests;
@@ -185,7 +187,7 @@ pub const STAGES: &[&[Pass]] = &[
         ),
         pass!(
             "normalization",
-            "finds normalizations that are spelled out, and takes factors and offsets into them",
+            "finds normalizations and softmax that are spelled out, and takes factors and offsets into the former",
             rounds,
             normalize::join
         ),

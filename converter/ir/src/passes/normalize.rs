@@ -2,6 +2,7 @@
 //! intermediate values, whose ranges differ by orders of magnitude, are never rounded.
 
 use super::edit::Links;
+use super::{moments, softmax};
 use crate::{BinaryOp, Graph, GraphError, Op, TensorId, UnaryOp};
 
 /// A deviation from the mean: the tensor that it is of, and the axes of the mean. Without a mean it is the tensor itself.
@@ -10,6 +11,8 @@ struct Deviation {
     axes: Vec<usize>,
     centered: bool,
     epsilon: f32,
+    /// What the quotient is multiplied by: where not the mean square is taken but a multiple of it, such as the sum.
+    factor: f32,
 }
 
 /// Finds the quotient that ends a normalization, and takes factors and offsets behind one into it.
@@ -17,35 +20,69 @@ pub(super) fn join(graph: &mut Graph, links: &Links, index: usize) -> Result<boo
     let op = &graph.nodes[index].op;
     let quotient = matches!(op, Op::Binary(BinaryOp::Div | BinaryOp::Mul));
     let linear = matches!(op, Op::Binary(_) | Op::Unary(UnaryOp::Affine { .. }));
-    if quotient && compose(graph, links, index)? {
+    if matches!(op, Op::Binary(BinaryOp::Add | BinaryOp::Sub))
+        && moments::collect(graph, links, index)?
+    {
+        return Ok(true);
+    }
+    if quotient && (compose(graph, links, index)? || softmax::find(graph, links, index)?) {
         return Ok(true);
     }
     Ok(linear && fold(graph, links, index)?)
 }
 
 /// The operator that writes a tensor which is not rounded, and what it reads.
-fn made_by<'g>(graph: &'g Graph, links: &Links, id: TensorId) -> Option<(&'g Op, &'g [TensorId])> {
+pub(super) fn made_by<'g>(
+    graph: &'g Graph,
+    links: &Links,
+    id: TensorId,
+) -> Option<(&'g Op, &'g [TensorId])> {
     let node = &graph.nodes[links.producer(id)?];
     let plain = node.clamp.is_none() && graph.grid(id).is_none();
     plain.then_some((&node.op, node.inputs.as_slice()))
 }
 
-/// The mean of a tensor over axes that stay.
-fn mean_of(graph: &Graph, links: &Links, id: TensorId) -> Option<(TensorId, Vec<usize>)> {
-    match made_by(graph, links, id)? {
-        (
-            Op::Mean {
-                axes,
-                keep_dims: true,
-            },
-            &[x],
-        ) => Some((x, axes.clone())),
+/// The tensor that has the same values in another shape.
+pub(super) fn before_reshapes(graph: &Graph, links: &Links, mut id: TensorId) -> TensorId {
+    while let Some((Op::Reshape { .. }, &[x])) = made_by(graph, links, id) {
+        id = x;
+    }
+    id
+}
+
+/// The tensor that is repeated along axes of 1, which whoever reads it beside the whole would do anyway.
+pub(super) fn before_repeats(graph: &Graph, links: &Links, mut id: TensorId) -> TensorId {
+    while let Some((Op::Gather { axis, .. }, &[x])) = made_by(graph, links, id)
+        && graph.shape(x)[*axis] == 1
+    {
+        id = x;
+    }
+    id
+}
+
+/// The mean of a tensor over axes, whether they stay or come back in a reshape.
+pub(super) fn mean_of(
+    graph: &Graph,
+    links: &Links,
+    id: TensorId,
+) -> Option<(TensorId, Vec<usize>)> {
+    match made_by(graph, links, before_reshapes(graph, links, id))? {
+        (Op::Mean { axes, .. }, &[x]) => Some((x, axes.clone())),
         _ => None,
     }
 }
 
+/// True where a tensor has the shape of `x` with axes of 1 in the place of `axes`.
+pub(super) fn stands_for(graph: &Graph, id: TensorId, x: TensorId, axes: &[usize]) -> bool {
+    let shape = graph.shape(x).iter().enumerate();
+    let kept: Vec<usize> = shape
+        .map(|(axis, &size)| if axes.contains(&axis) { 1 } else { size })
+        .collect();
+    graph.shape(id) == kept
+}
+
 /// The tensor that is squared.
-fn square_of(graph: &Graph, links: &Links, id: TensorId) -> Option<TensorId> {
+pub(super) fn square_of(graph: &Graph, links: &Links, id: TensorId) -> Option<TensorId> {
     match made_by(graph, links, id)? {
         (&Op::Unary(UnaryOp::Pow { exponent: 2.0 }), &[x]) => Some(x),
         (Op::Binary(BinaryOp::Mul), &[a, b]) if a == b => Some(a),
@@ -53,21 +90,45 @@ fn square_of(graph: &Graph, links: &Links, id: TensorId) -> Option<TensorId> {
     }
 }
 
-/// The exponent, -1/2 or 1/2, of a variance and what is added to it.
-fn root_of(graph: &Graph, links: &Links, id: TensorId) -> Option<(TensorId, f32, f32)> {
-    let (mut id, mut exponent) = (id, 1.0f32);
-    while let (&Op::Unary(op), &[inner]) = made_by(graph, links, id)? {
+/// A mean square below its root.
+pub(super) struct Root {
+    pub(super) variance: TensorId,
+    /// -1/2 or 1/2.
+    pub(super) exponent: f32,
+    /// The variance is multiplied by this and has that added before the root is taken.
+    scale: f32,
+    offset: f32,
+}
+
+/// Limits that keep exporters from dividing by zero. Lengths as small as these are zeros to every quantization, so leaving them out changes nothing that stays.
+const SMALLEST_LENGTH: f32 = 1e-6;
+
+/// What a root is of.
+pub(super) fn root_of(graph: &Graph, links: &Links, id: TensorId) -> Option<Root> {
+    let mut root = Root {
+        variance: id,
+        exponent: 1.0,
+        scale: 1.0,
+        offset: 0.0,
+    };
+    loop {
+        root.variance = before_reshapes(graph, links, root.variance);
+        let Some((&Op::Unary(op), &[inner])) = made_by(graph, links, root.variance) else {
+            break;
+        };
         match op {
-            UnaryOp::Sqrt => exponent *= 0.5,
-            UnaryOp::Pow { exponent: by } => exponent *= by,
-            UnaryOp::Affine { scale: 1.0, offset } if exponent.abs() == 0.5 => {
-                return Some((inner, exponent, offset));
+            UnaryOp::Sqrt => root.exponent *= 0.5,
+            UnaryOp::Pow { exponent: by } => root.exponent *= by,
+            UnaryOp::Clip { min, max } if max == f32::INFINITY && min <= SMALLEST_LENGTH => {}
+            UnaryOp::Affine { scale, offset } if root.exponent.abs() == 0.5 && scale > 0.0 => {
+                root.offset += root.scale * offset;
+                root.scale *= scale;
             }
             _ => return None,
         }
-        id = inner;
+        root.variance = inner;
     }
-    (exponent.abs() == 0.5).then_some((id, exponent, 0.0))
+    (root.exponent.abs() == 0.5).then_some(root)
 }
 
 /// The normalization that the quotient of `deviation` and `root` is.
@@ -78,16 +139,21 @@ fn normalization(
     root: TensorId,
     exponent: f32,
 ) -> Option<Deviation> {
-    let (variance, found, epsilon) = root_of(graph, links, root)?;
-    let (square, axes) = mean_of(graph, links, variance)?;
-    let whole = found == exponent && epsilon >= 0.0 && epsilon.is_finite();
+    let root = before_repeats(graph, links, root);
+    let found = root_of(graph, links, root)?;
+    let (square, axes) = mean_of(graph, links, found.variance)?;
+    let (epsilon, factor) = (found.offset / found.scale, found.scale.sqrt().recip());
+    let whole = found.exponent == exponent
+        && epsilon >= 0.0
+        && epsilon.is_finite()
+        && factor.is_finite()
+        && stands_for(graph, root, square, &axes);
     if !whole || square_of(graph, links, square)? != deviation {
         return None;
     }
     let centered = match made_by(graph, links, deviation) {
-        Some((Op::Binary(BinaryOp::Sub), &[x, mean])) => {
-            mean_of(graph, links, mean).filter(|(of, over)| *of == x && *over == axes)
-        }
+        Some((Op::Binary(BinaryOp::Sub), &[x, mean])) => mean_of(graph, links, mean)
+            .filter(|(of, over)| *of == x && *over == axes && stands_for(graph, mean, x, over)),
         _ => None,
     };
     Some(match centered {
@@ -96,12 +162,14 @@ fn normalization(
             axes,
             centered: true,
             epsilon,
+            factor,
         },
         None => Deviation {
             x: deviation,
             axes,
             centered: false,
             epsilon,
+            factor,
         },
     })
 }
@@ -124,6 +192,7 @@ fn compose(graph: &mut Graph, links: &Links, index: usize) -> Result<bool, Graph
         axes,
         centered,
         epsilon,
+        factor,
     }) = found
     else {
         return Ok(false);
@@ -136,7 +205,7 @@ fn compose(graph: &mut Graph, links: &Links, index: usize) -> Result<bool, Graph
     for (at, &axis) in order.iter().enumerate() {
         back[axis] = at;
     }
-    let gamma = graph.add_constant(format!("{}.gamma", node.name), vec![1], vec![1.0]);
+    let gamma = graph.add_constant(format!("{}.gamma", node.name), vec![1], vec![factor]);
     let beta = graph.add_constant(format!("{}.beta", node.name), vec![1], vec![0.0]);
     let first = graph.stage(
         format!("{}.axes_last", node.name),
@@ -362,6 +431,25 @@ mod tests {
             },
             Spelling {
                 centered: false,
+                ..usual()
+            },
+            // Of the sum instead of the mean, and kept from zero.
+            Spelling {
+                quotient: |graph, x, sum| {
+                    let scale = 6.0;
+                    let sum = node(
+                        graph,
+                        Op::Unary(UnaryOp::Affine { scale, offset: 0.0 }),
+                        &[sum],
+                    );
+                    let root = root(graph, sum);
+                    let limits = UnaryOp::Clip {
+                        min: 1e-12,
+                        max: f32::INFINITY,
+                    };
+                    let root = node(graph, Op::Unary(limits), &[root]);
+                    node(graph, Op::Binary(BinaryOp::Div), &[x, root])
+                },
                 ..usual()
             },
         ];
