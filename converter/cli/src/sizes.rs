@@ -3,6 +3,7 @@
 use anyhow::Result;
 use ocellus_board_file::{Board, Role, Slot};
 use ocellus_board_host::{Image, OperatorSet, Variant, build_image};
+use ocellus_compile::report::PartReport;
 use ocellus_report::{Part, Region};
 use ocellus_setup::{DeviceToolchain, Host, Terminal};
 
@@ -102,4 +103,33 @@ pub(crate) fn regions_table(regions: &[Region]) -> String {
         })
         .collect();
     table(&["region", "holds", "bytes", "of", ""], &rows)
+}
+
+/// The parts of the arena, and what a run moves in each.
+pub(crate) fn parts_table(parts: &[PartReport], regions: &[String]) -> String {
+    let all: u64 = parts.iter().map(|part| part.moved.total()).sum();
+    let rows: Vec<Vec<String>> = parts
+        .iter()
+        .zip(regions)
+        .map(|(part, region)| {
+            vec![
+                region.clone(),
+                grouped(part.bytes),
+                grouped(part.moved.read_bytes),
+                grouped(part.moved.written_bytes),
+                format!(
+                    "{:.1}",
+                    100.0 * part.moved.total() as f64 / all.max(1) as f64
+                ),
+            ]
+        })
+        .collect();
+    let head = [
+        "arena in",
+        "bytes",
+        "read in a run",
+        "written",
+        "% of all moved",
+    ];
+    table(&head, &rows)
 }

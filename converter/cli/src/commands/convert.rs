@@ -8,7 +8,6 @@ use ocellus_board_file::Board;
 use ocellus_compile::auto::{self, Budget, Choice, SCHEMES};
 use ocellus_compile::budget::OverBudget;
 use ocellus_compile::quantize::Indices;
-use ocellus_compile::report::PartReport;
 use ocellus_compile::{
     Calibration, Compiled, Method, Options, Passes, Provenance, Report, Sample, Target, compile,
 };
@@ -123,7 +122,10 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         grouped(report.macs),
     );
     if let Some(placement) = placement.as_ref().filter(|_| report.parts.len() > 1) {
-        eprint!("\n{}", parts_table(&report.parts, &placement.arena_regions));
+        eprint!(
+            "\n{}",
+            sizes::parts_table(&report.parts, &placement.arena_regions)
+        );
     }
     if !regions.is_empty() {
         eprint!("\n{}", sizes::regions_table(&regions));
@@ -161,35 +163,6 @@ pub(crate) fn run(args: &ConvertArgs, json: bool) -> Result<()> {
         }))?;
     }
     Ok(())
-}
-
-/// The parts of the arena, and what a run moves in each.
-fn parts_table(parts: &[PartReport], regions: &[String]) -> String {
-    let all: u64 = parts.iter().map(|part| part.moved.total()).sum();
-    let rows: Vec<Vec<String>> = parts
-        .iter()
-        .zip(regions)
-        .map(|(part, region)| {
-            vec![
-                region.clone(),
-                grouped(part.bytes),
-                grouped(part.moved.read_bytes),
-                grouped(part.moved.written_bytes),
-                format!(
-                    "{:.1}",
-                    100.0 * part.moved.total() as f64 / all.max(1) as f64
-                ),
-            ]
-        })
-        .collect();
-    let head = [
-        "arena in",
-        "bytes",
-        "read in a run",
-        "written",
-        "% of all moved",
-    ];
-    table(&head, &rows)
 }
 
 /// Where the model lies on a board.

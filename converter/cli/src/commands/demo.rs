@@ -16,6 +16,7 @@ use crate::args::DemoArgs;
 use crate::board;
 use crate::commands::convert::{Calibrate, Converted, Request, convert, fits_table};
 use crate::output::{grouped, print_json, table};
+use crate::sizes;
 use crate::source::{ModelFile, Source};
 use ocellus_board_file::Board;
 use ocellus_ir::passes::Checking;
@@ -183,6 +184,10 @@ pub(super) fn convert_for(
         grouped(report.arena_bytes),
         grouped(report.macs)
     );
+    let fit = board::fit(board, report)?;
+    if report.parts.len() > 1 {
+        eprint!("{}", sizes::parts_table(&report.parts, &fit.arena_regions));
+    }
     eprint!("{}", fits_table(&board::fits_everywhere(report)?));
     let file = ModelFile::from_bytes(&converted.compiled.bytes)?;
     Ok((converted, file))
