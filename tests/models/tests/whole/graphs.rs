@@ -131,6 +131,38 @@ impl Net {
         self.node(Op::FullyConnected, &[x, w, b])
     }
 
+    /// The same matrix for each row of the innermost axis.
+    fn linear(&mut self, x: TensorId, out: usize) -> TensorId {
+        let inner = self.channels(x);
+        let w = self.constant(&[out, inner], (3.0 / inner as f32).sqrt());
+        let b = self.constant(&[out], 0.2);
+        self.node(Op::FullyConnected, &[x, w, b])
+    }
+
+    fn layer_norm(&mut self, x: TensorId) -> TensorId {
+        let shape = self.shape(x);
+        let (axis, channels) = (shape.len() - 1, self.channels(x));
+        let gamma = self.constant(&[channels], 1.0);
+        let beta = self.constant(&[channels], 0.2);
+        let op = Op::LayerNorm {
+            axis,
+            run: 1,
+            epsilon: 1e-5,
+            centered: true,
+        };
+        self.node(op, &[x, gamma, beta])
+    }
+
+    fn reshape(&mut self, x: TensorId, shape: &[usize]) -> TensorId {
+        let shape = shape.to_vec();
+        self.node(Op::Reshape { shape }, &[x])
+    }
+
+    fn transpose(&mut self, x: TensorId, order: &[usize]) -> TensorId {
+        let order = order.to_vec();
+        self.node(Op::Transpose { order }, &[x])
+    }
+
     fn mean(&mut self, x: TensorId, keep_dims: bool) -> TensorId {
         let axes = vec![1, 2];
         self.node(Op::Mean { axes, keep_dims }, &[x])
@@ -358,6 +390,125 @@ fn mixed() -> Graph {
     net.graph
 }
 
+/// Patches of a picture that attend to each other in three heads, normalized before each of two blocks.
+fn transformer() -> Graph {
+    let (heads, width, tokens) = (3, 8, 9);
+    let channels = heads * width;
+    let mut net = Net::new(15);
+    let x = net
+        .graph
+        .add_input("picture", vec![1, 24, 24, 3], BorderType::F32);
+    let w = net.constant(&[channels, 8, 8, 3], 0.125);
+    let b = net.constant(&[channels], 0.2);
+    let window = window(8, 1, [0, 0]);
+    let x = net.node(Op::Conv2d { window, groups: 1 }, &[x, w, b]);
+    let x = net.reshape(x, &[1, tokens, channels]);
+    let places = net.constant(&[1, tokens, channels], 0.5);
+    let mut x = net.binary(BinaryOp::Add, x, places);
+    for _ in 0..2 {
+        let normal = net.layer_norm(x);
+        let [queries, keys, values] = [0; 3].map(|_| {
+            let projected = net.linear(normal, channels);
+            let split = net.reshape(projected, &[1, tokens, heads, width]);
+            net.transpose(split, &[0, 2, 1, 3])
+        });
+        let product = |transposed| Op::BatchMatMul { transposed };
+        let scores = net.node(product([false, true]), &[queries, keys]);
+        let (scale, offset) = ((width as f32).sqrt().recip(), 0.0);
+        let scores = net.unary(UnaryOp::Affine { scale, offset }, scores);
+        let shares = net.node(Op::Softmax { axis: 3 }, &[scores]);
+        let mixed = net.node(product([false, false]), &[shares, values]);
+        let mixed = net.transpose(mixed, &[0, 2, 1, 3]);
+        let mixed = net.reshape(mixed, &[1, tokens, channels]);
+        let mixed = net.linear(mixed, channels);
+        x = net.binary(BinaryOp::Add, x, mixed);
+
+        let normal = net.layer_norm(x);
+        let wide = net.linear(normal, 2 * channels);
+        let (scale, offset) = (std::f32::consts::FRAC_1_SQRT_2, 0.0);
+        let inner = net.unary(UnaryOp::Affine { scale, offset }, wide);
+        let inner = net.unary(UnaryOp::Erf, inner);
+        let (scale, offset) = (0.5, 0.5);
+        let gate = net.unary(UnaryOp::Affine { scale, offset }, inner);
+        let gelu = net.binary(BinaryOp::Mul, wide, gate);
+        let narrow = net.linear(gelu, channels);
+        x = net.binary(BinaryOp::Add, x, narrow);
+    }
+    let normal = net.layer_norm(x);
+    let mean = Op::Mean {
+        axes: vec![1],
+        keep_dims: false,
+    };
+    let pooled = net.node(mean, &[normal]);
+    let logits = net.dense(pooled, 10);
+    net.output("logits", logits);
+    net.graph
+}
+
+/// A segmenter whose channels and places are weighted by their means and maxima, down to the class of each place.
+fn attention() -> Graph {
+    let (size, channels) = (10, 16);
+    let places = size * size;
+    let mut net = Net::new(16);
+    let x = net
+        .graph
+        .add_input("picture", vec![1, 2 * size, 2 * size, 3], BorderType::F32);
+    let x = net.conv(x, Conv::new(channels, 3).stride(2));
+    let x = net.unary(RELU, x);
+
+    let pool = |net: &mut Net, x, kernel| {
+        let window = Window::UNIT;
+        net.node(Op::MaxPool2d { kernel, window }, &[x])
+    };
+    let means = net.mean(x, true);
+    let maxima = pool(&mut net, x, [size, size]);
+    let squeeze = [
+        net.constant(&[4, 1, 1, channels], 0.4),
+        net.constant(&[4], 0.2),
+    ];
+    let excite = [
+        net.constant(&[channels, 1, 1, 4], 0.8),
+        net.constant(&[channels], 0.2),
+    ];
+    let [a, b] = [means, maxima].map(|summary| {
+        let layer = || Op::Conv2d {
+            window: Window::UNIT,
+            groups: 1,
+        };
+        let y = net.node(layer(), &[summary, squeeze[0], squeeze[1]]);
+        let y = net.unary(RELU, y);
+        net.node(layer(), &[y, excite[0], excite[1]])
+    });
+    let sum = net.binary(BinaryOp::Add, a, b);
+    let gate = net.unary(UnaryOp::Sigmoid, sum);
+    let x = net.binary(BinaryOp::Mul, x, gate);
+
+    let mean = Op::Mean {
+        axes: vec![3],
+        keep_dims: true,
+    };
+    let means = net.node(mean, &[x]);
+    let rows = net.reshape(x, &[1, places, channels, 1]);
+    let maxima = pool(&mut net, rows, [1, channels]);
+    let maxima = net.reshape(maxima, &[1, size, size, 1]);
+    let both = net.node(Op::Concat { axis: 3 }, &[means, maxima]);
+    let map = net.conv(both, Conv::new(1, 7));
+    let gate = net.unary(UnaryOp::Sigmoid, map);
+    let x = net.binary(BinaryOp::Mul, x, gate);
+
+    let scores = net.conv(x, Conv::new(6, 3));
+    net.output("scores", scores);
+    let best = Op::ArgMax {
+        axis: 3,
+        keep_dims: false,
+        smallest: false,
+        last: false,
+    };
+    let classes = net.node(best, &[scores]);
+    net.graph.add_output("classes", classes, BorderType::S64);
+    net.graph
+}
+
 /// A picture enlarged to 10 MB and halved again: both are alive together, 12.8 MB.
 fn enlarged() -> Graph {
     let mut net = Net::new(5);
@@ -382,14 +533,14 @@ fn enlarged() -> Graph {
 }
 
 /// Calibrates a graph on seeded noise and takes it for a model.
-fn model(name: &str, mut graph: Graph) -> Model {
+fn model(name: &str, mut graph: Graph, samples: usize) -> Model {
     let options = ocellus_ir::Options {
         checking: ocellus_ir::passes::Checking::Each,
         ..Default::default()
     };
     ocellus_ir::optimize(&mut graph, &options).unwrap_or_else(|error| panic!("{name}: {error}"));
     let random = &mut Random::new(99);
-    let samples: Vec<Sample> = (0..SAMPLES)
+    let samples: Vec<Sample> = (0..samples)
         .map(|_| Sample {
             inputs: graph
                 .inputs
@@ -418,15 +569,22 @@ fn model(name: &str, mut graph: Graph) -> Model {
 
 /// A network of this module by its name.
 pub(crate) fn generated(name: &str) -> Model {
+    generated_on(name, SAMPLES)
+}
+
+/// As [`generated`], calibrated on so many samples.
+pub(crate) fn generated_on(name: &str, samples: usize) -> Model {
     let graph = match name {
         "residual" => residual(),
         "separable" => separable(),
         "detector" => detector(),
         "mixed" => mixed(),
+        "transformer" => transformer(),
+        "attention" => attention(),
         "enlarged" => enlarged(),
         _ => panic!("no network is named {name}"),
     };
-    model(name, graph)
+    model(name, graph, samples)
 }
 
 /// The random graphs of the first seeds whose batch is 1: a device takes one picture at a time.
@@ -435,5 +593,5 @@ pub(crate) fn random(count: usize) -> impl Iterator<Item = Model> {
     let single = graphs.filter(|(_, graph)| graph.inputs.iter().all(|input| input.shape[0] == 1));
     single
         .take(count)
-        .map(|(seed, graph)| model(&format!("random graph {seed}"), graph))
+        .map(|(seed, graph)| model(&format!("random graph {seed}"), graph, SAMPLES))
 }

@@ -11,8 +11,8 @@ use ocellus_kernels::{Kernels, WithKernels, dispatch, is_available};
 use crate::fleet::{BOARDS, Member, member};
 use crate::graphs;
 use crate::models::{
-    ANOMALY, CENTERFACE, FASTESTDET, KEYWORDS, MOBILENET, Model, ONET, RESNET8, Real, ULTRAFACE,
-    VISUAL_WAKE_WORDS, say,
+    ANOMALY, ANOMALY_INT8, CENTERFACE, FASTESTDET, KEYWORDS, MOBILENET, Model, ONET, RESNET8,
+    RESNET8_TFLITE, Real, ULTRAFACE, VISUAL_WAKE_WORDS, say,
 };
 
 /// Larger models run once on a board: the second run, in which everything saturates, would take minutes there and shows nothing that small models do
@@ -285,6 +285,22 @@ fn mixed_network() {
 }
 
 #[test]
+fn transformer_network() {
+    assert!(same_everywhere(
+        &graphs::generated("transformer"),
+        &EVERYWHERE
+    ));
+}
+
+#[test]
+fn attention_network() {
+    assert!(same_everywhere(
+        &graphs::generated("attention"),
+        &EVERYWHERE
+    ));
+}
+
+#[test]
 fn random_networks() {
     let count = if is_long() { 40 } else { 6 };
     // A random clip may leave nothing of the input.
@@ -332,6 +348,17 @@ fn keyword_spotting() {
 #[test]
 fn anomaly_detection() {
     real(&ANOMALY, &EVERYWHERE);
+}
+
+/// TensorFlow Lite files: one with its own scales, one of floats.
+#[test]
+fn anomaly_detection_of_tflite() {
+    real(&ANOMALY_INT8, &EVERYWHERE);
+}
+
+#[test]
+fn resnet_8_of_tflite() {
+    real(&RESNET8_TFLITE, &["host", "qemu-m4"]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! Whole models: from a graph or an ONNX file to the same bytes on every board.
+//! Whole models: from a graph, an ONNX or a TensorFlow Lite file to the same bytes on every board.
 
 mod accuracy;
 mod channels;
+mod closeness;
 mod counting;
 mod fleet;
 mod graphs;

@@ -123,6 +123,11 @@ pub(crate) const VISUAL_WAKE_WORDS: Real = data(
     Samples::Pictures("coco128_train/images", pixels(Colour::Rgb, 0.0, 255.0)),
 );
 pub(crate) const KEYWORDS: Real = data("mlperf_tiny/kws_ref_f32.onnx", Samples::Noise(1));
+pub(crate) const ANOMALY_INT8: Real = data("mlperf_tiny/ad01_int8.tflite", Samples::Noise(3));
+pub(crate) const RESNET8_TFLITE: Real = data(
+    "mlperf_tiny/ic_resnet8_f32.tflite",
+    Samples::Pictures("cifar10_jpeg", pixels(Colour::Rgb, 0.0, 1.0)),
+);
 pub(crate) const ANOMALY: Real = data("mlperf_tiny/ad01_f32.onnx", Samples::Noise(2));
 pub(crate) const MOBILENET: Real = data(
     "classify/mobilenet_v1_0.25_128_f32.onnx",
