@@ -9,8 +9,11 @@ use tract_onnx::pb::{TensorProto, tensor_proto::DataType};
 
 use crate::error::{Outcome, Refusal};
 
-/// No constant may hold more elements: 1 GiB of `f32`.
-pub(crate) const MAX_CONSTANT_ELEMENTS: usize = 1 << 28;
+/// No tensor of a file may hold more elements: 1 GiB of `f32`.
+const MAX_STORED_ELEMENTS: usize = 1 << 28;
+
+/// No constant that the import makes may hold more, but for one that is made of as many: a file of a few kilobytes must not ask for gigabytes.
+const MAX_MADE_ELEMENTS: usize = 1 << 25;
 
 /// Element types that the importer knows. All real types become `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,17 +114,26 @@ pub(crate) struct Constant {
     pub(crate) steps: Option<Steps>,
 }
 
-/// Elements of a shape, where that is a sane number.
+/// Elements of a tensor of the file, where that is a sane number.
+pub(crate) fn stored_count(shape: &[usize]) -> Outcome<usize> {
+    count_within(shape, MAX_STORED_ELEMENTS)
+}
+
+/// Elements of a shape that the import makes, where that is a sane number.
 pub(crate) fn element_count(shape: &[usize]) -> Outcome<usize> {
+    count_within(shape, MAX_MADE_ELEMENTS)
+}
+
+fn count_within(shape: &[usize], limit: usize) -> Outcome<usize> {
     // Sizes of zero count as one here, so that strides stay small too.
     let bound = shape
         .iter()
         .try_fold(1usize, |n, &size| n.checked_mul(size.max(1)));
-    match bound.filter(|&n| n <= MAX_CONSTANT_ELEMENTS) {
+    match bound.filter(|&n| n <= limit) {
         Some(_) if shape.contains(&0) => Ok(0),
         Some(count) => Ok(count),
         None => Err(Refusal::unsupported(format!(
-            "a tensor of shape {shape:?} is larger than the limit of 2^28 elements"
+            "a tensor of shape {shape:?} is larger than the limit of {limit} elements"
         ))),
     }
 }
@@ -203,7 +215,7 @@ impl Constant {
 
     /// The same values under another shape of as many elements.
     pub(crate) fn with_shape(&self, shape: Vec<usize>) -> Outcome<Self> {
-        if element_count(&shape)? != self.len() {
+        if stored_count(&shape)? != self.len() {
             return Err(Refusal::malformed(format!(
                 "shape {:?} cannot become {shape:?}: the counts differ",
                 self.shape
@@ -224,7 +236,7 @@ impl Constant {
         shape: Vec<usize>,
         source: impl Fn(&[usize], &mut [usize]),
     ) -> Outcome<Self> {
-        let count = element_count(&shape)?;
+        let count = count_within(&shape, MAX_MADE_ELEMENTS.max(self.len()))?;
         let strides = strides(&self.shape);
         let mut at = vec![0usize; shape.len()];
         let mut from = vec![0usize; self.shape.len()];
@@ -344,7 +356,7 @@ pub(crate) fn load(proto: &TensorProto, folder: Option<&Path>) -> Outcome<Consta
             usize::try_from(dim).map_err(|_| Refusal::malformed(format!("size {dim} is negative")))
         })
         .collect::<Outcome<Vec<usize>>>()?;
-    let count = element_count(&shape)?;
+    let count = stored_count(&shape)?;
     if proto.segment.is_some() {
         return Err(Refusal::unsupported(
             "tensors stored in segments are not supported; save the model again",

@@ -1,6 +1,6 @@
 //! Operators on constants alone, computed as soon as they are imported: weights and shapes may hang on them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ocellus_ir::{TensorId, View, eval};
 
@@ -14,6 +14,18 @@ pub(crate) fn fold<F>(
     first: usize,
     outputs: Vec<Value>,
 ) -> Outcome<Vec<Value>> {
+    let graph = &importer.graph;
+    let (mut made, mut elements) = (HashSet::new(), 0usize);
+    for node in &graph.nodes[first..] {
+        let constant = |id: &TensorId| graph.tensor(*id).value.is_some() || made.contains(id);
+        if !node.inputs.iter().all(constant) {
+            return Ok(outputs);
+        }
+        elements = elements.saturating_add(graph.tensor(node.output).len());
+        made.insert(node.output);
+    }
+    // Before they are there.
+    importer.book(elements)?;
     let graph = &importer.graph;
     let mut computed: HashMap<TensorId, Vec<f32>> = HashMap::new();
     for node in &graph.nodes[first..] {
@@ -50,8 +62,6 @@ pub(crate) fn fold<F>(
             Value::Constant(_) => value,
         });
     }
-    let total = computed.values().map(Vec::len).sum();
-    importer.book(total)?;
     importer.graph.nodes.truncate(first);
     Ok(folded)
 }

@@ -105,7 +105,7 @@ pub(crate) fn import(
             "it stores sparse tensors, which are not supported; store them dense",
         ));
     }
-    let mut importer = Importer::new(OnnxFile {
+    let known = OnnxFile {
         opset,
         folder,
         initializers: file
@@ -115,7 +115,8 @@ pub(crate) fn import(
             .collect(),
         values: HashMap::new(),
         left_out: HashMap::new(),
-    });
+    };
+    let mut importer = Importer::new(known, bytes.len());
     inputs(&mut importer, file, options)?;
     let steps = order(file)?;
     for (step, &index) in steps.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ocellus_ir::Graph;
 
-use crate::constant::element_count;
+use crate::constant::stored_count;
 use crate::error::{ImportError, Outcome, Refusal, shown};
 use crate::{model, tflite};
 
@@ -259,7 +259,7 @@ pub(crate) fn settle_shape(
             sizes.join("x")
         )));
     }
-    element_count(&shape)?;
+    stored_count(&shape)?;
     Ok(shape)
 }
 

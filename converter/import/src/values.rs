@@ -7,7 +7,7 @@ use ocellus_ir::{Graph, Op, TensorId};
 use tract_onnx::pb::{NodeProto, TensorProto};
 
 use crate::attributes::Attributes;
-use crate::constant::{Constant, ElementType, element_count, load};
+use crate::constant::{Constant, ElementType, load};
 use crate::error::{Outcome, Place, Refusal, shown};
 
 /// A tensor of the graph, and what the file's type for it is.
@@ -27,8 +27,9 @@ pub(crate) enum Value {
     Live(Live),
 }
 
-/// Constants that the import makes may hold this many elements in all: a damaged file must not fill the memory.
-const FOLD_BUDGET_ELEMENTS: usize = 1 << 28;
+/// Constants that the import makes may hold this many elements in all, and one for each byte of the file: a damaged file must not fill the memory, and a large
+/// one may have all its weights moved.
+const FOLD_BUDGET_ELEMENTS: usize = 1 << 26;
 
 /// A format of model files: what an import knows of the file, and what a node looks like in it.
 pub(crate) trait Format {
@@ -41,7 +42,8 @@ pub(crate) struct Importer<F> {
     pub(crate) graph: Graph,
     pub(crate) notes: Vec<String>,
     names: HashMap<String, usize>,
-    folded_elements: usize,
+    /// Elements that folded constants may still hold.
+    budget_elements: usize,
     /// What the import knows of the file.
     pub(crate) file: F,
 }
@@ -88,25 +90,25 @@ impl OnnxFile<'_> {
 }
 
 impl<F> Importer<F> {
-    pub(crate) fn new(file: F) -> Self {
+    pub(crate) fn new(file: F, file_bytes: usize) -> Self {
         Importer {
             graph: Graph::default(),
             notes: Vec::new(),
             names: HashMap::new(),
-            folded_elements: 0,
+            budget_elements: FOLD_BUDGET_ELEMENTS.saturating_add(file_bytes),
             file,
         }
     }
 
     /// Counts elements of folded constants.
     pub(crate) fn book(&mut self, elements: usize) -> Outcome<()> {
-        let total = self.folded_elements.saturating_add(elements);
-        if total > FOLD_BUDGET_ELEMENTS {
-            return Err(Refusal::unsupported(
-                "folding the model's constants takes more than 2^28 elements",
-            ));
-        }
-        self.folded_elements = total;
+        let left = self.budget_elements.checked_sub(elements);
+        self.budget_elements = left.ok_or_else(|| {
+            Refusal::unsupported(format!(
+                "folding the model's constants takes more than 2^{} elements and one for each byte of the file",
+                FOLD_BUDGET_ELEMENTS.ilog2()
+            ))
+        })?;
         Ok(())
     }
 
@@ -375,7 +377,6 @@ impl<F: Format> Context<'_, F> {
             Value::Constant(constant) => {
                 let mut shape = constant.shape.clone();
                 shape[axis] = indices.len();
-                element_count(&shape)?;
                 let taken = constant.pick(shape, |at, from| {
                     from.copy_from_slice(at);
                     from[axis] = indices[at[axis]];

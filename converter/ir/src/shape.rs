@@ -9,8 +9,8 @@ use thiserror::Error;
 use crate::{Op, Step};
 use window::convolution;
 
-/// More elements than this are refused: no device in reach holds them, and sizes stay far from overflow.
-pub const MAX_ELEMENTS: usize = 1 << 31;
+/// More elements than this are refused: no device in reach holds them, a PC does as real numbers (1 GiB), and sizes stay far from overflow.
+pub const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Why an operator does not fit its inputs.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use ocellus_ir::Op;
 
 use crate::attributes::small;
+use crate::constant::element_count;
 use crate::error::{Outcome, Refusal};
 use crate::operators::shape::target_shape;
 use crate::values::{Context, Cx, Format, Value};
@@ -58,7 +59,9 @@ pub(crate) fn tile_of<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Vec<Value>>
         )));
     }
     for (axis, (&size, &times)) in own.iter().zip(&repeats).enumerate() {
-        let total = size.checked_mul(times).filter(|&total| total <= 1 << 28);
+        let total = size
+            .checked_mul(times)
+            .filter(|&total| element_count(&[total]).is_ok());
         let total =
             total.ok_or_else(|| Refusal::malformed(format!("{repeats:?} repeats are too many")))?;
         if times != 1 {

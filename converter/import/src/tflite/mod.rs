@@ -51,7 +51,7 @@ pub(crate) fn import(bytes: &[u8], options: &ImportOptions) -> Outcome<Imported>
     file.cut_to(&options.outputs)?;
     let operators = file::operators(&main_graph(&model)?)?;
     dilation::find(&mut file, &operators)?;
-    let mut importer = Importer::new(file);
+    let mut importer = Importer::new(file, bytes.len());
     inputs(&mut importer, options)?;
     let needed = needed(&importer.file, &operators)?;
     for (index, operator) in operators.iter().enumerate() {

@@ -4,7 +4,7 @@ use ocellus_ir::Grid;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_tflite::tflite::{Model, QuantizationParameters, Tensor, TensorType};
 
-use crate::constant::{Constant, Data, ElementType, Steps, check, decode_raw, element_count};
+use crate::constant::{Constant, Data, ElementType, Steps, check, decode_raw, stored_count};
 use crate::error::{Outcome, Refusal};
 use crate::tflite::file::{TensorInfo, element_type};
 use crate::tflite::sparse;
@@ -146,7 +146,7 @@ fn data_type(ty: TensorType) -> Option<(DataType, usize)> {
 /// Reads a stored tensor. Integers with a scale become the real numbers that they stand for.
 pub(super) fn load(info: &TensorInfo<'_>, bytes: &[u8]) -> Outcome<Constant> {
     let ty = element_type(info.ty)?;
-    let count = element_count(&info.shape)?;
+    let count = stored_count(&info.shape)?;
     let stored_values = match info.tensor.sparsity() {
         None => count,
         Some(_) if info.ty == TensorType::INT4 => {

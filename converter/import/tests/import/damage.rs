@@ -127,3 +127,49 @@ fn no_damage_causes_a_panic() {
         "only {refused} of {ROUNDS} damaged files were refused"
     );
 }
+
+/// A few hundred bytes that ask for gigabytes are refused before they have them.
+#[test]
+fn small_files_do_not_ask_for_much_memory() {
+    let file = || File::new(17, &[1, 1, 1, 1]);
+    let sum = |file: File| file.node("Add", &["x", "e"], &["y"], vec![]);
+    // Sizes that other nodes make, each within the limit of a tensor: a budget holds them together.
+    let doubled = (0..40).fold(
+        file()
+            .reals("c", &[1], &[1.0])
+            .list("s", &[4000, 1000])
+            .node("Expand", &["c", "s"], &["e0"], vec![]),
+        |file, i| {
+            let (from, to) = (format!("e{i}"), format!("e{}", i + 1));
+            file.node("Add", &[&from, &from], &[&to], vec![])
+        },
+    );
+    let files = [
+        doubled.node("Add", &["x", "e40"], &["y"], vec![]),
+        sum(file()
+            .reals("a", &[20_000, 1], &[1.0; 20_000])
+            .reals("b", &[1, 20_000], &[1.0; 20_000])
+            .node("MatMul", &["a", "b"], &["e"], vec![])),
+        sum(file()
+            .reals("c", &[1, 1], &[1.0])
+            .list("p", &[8000, 8000, 8000, 8000])
+            .node("Pad", &["c", "p"], &["e"], vec![])),
+        sum(file()
+            .reals("c", &[1, 1, 2, 2], &[1.0; 4])
+            .list("s", &[1, 1, 16_000, 16_000])
+            .node("Resize", &["c", "", "", "s"], &["e"], vec![])),
+        sum(file()
+            .reals("c", &[1, 1000], &[1.0; 1000])
+            .list("s", &[60_000, 100])
+            .node("Tile", &["c", "s"], &["e"], vec![])),
+        sum(file()
+            .list("s", &[8000, 8000])
+            .node("ConstantOfShape", &["s"], &["e"], vec![])),
+    ];
+    for file in files {
+        let error = import_onnx_bytes("small.onnx", &file.bytes(), &ImportOptions::default())
+            .expect_err("it asks for more than 2^25 elements")
+            .to_string();
+        assert!(error.contains("elements"), "{error}");
+    }
+}
