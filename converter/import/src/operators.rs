@@ -79,7 +79,7 @@ static TABLE: &[Operator] = &[
     row("DequantizeLinear", &["axis", "block_size", "output_dtype"], quantization::dequantize_linear, "uint8 and int8 with one scale; constants, also with one a channel"),
     row("Div", &[], pointwise::div, "broadcast"),
     row("Dropout", &["ratio", "seed", "is_test"], generators::dropout, "inference: hands its input on"),
-    row("Einsum", &["equation"], einsum::einsum, "a transpose, or a product of two operands; no ellipsis"),
+    row("Einsum", &["equation"], einsum::einsum, "a transpose, or a product of two operands"),
     row("Elu", &["alpha"], activation::elu, ""),
     row("Equal", &[], logic::equal, ""),
     row("Erf", &[], activation::erf, ""),

@@ -5,6 +5,40 @@ use crate::error::{Outcome, Refusal};
 use crate::operators::linear::product;
 use crate::values::{Context, Cx, Format, Value};
 
+/// What stands for the axes of an ellipsis: no letters, so that no equation has them already.
+const ELLIPSIS: [char; 8] = ['0', '1', '2', '3', '4', '5', '6', '7'];
+
+/// The equation with as many axes in the place of each ellipsis as its operand has beyond its letters.
+fn without_ellipsis(text: &str, ranks: &[usize]) -> Outcome<String> {
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    if !compact.contains("...") {
+        return Ok(compact);
+    }
+    let (left, right) = compact.split_once("->").ok_or_else(|| {
+        Refusal::unsupported(format!(
+            "the equation `{text}` has an ellipsis and no result; write the result out"
+        ))
+    })?;
+    let mut count = None;
+    for (operand, rank) in left.split(',').zip(ranks) {
+        let Some((before, behind)) = operand.split_once("...") else {
+            continue;
+        };
+        let hidden = rank.checked_sub(before.len() + behind.len());
+        let same = count.is_none() || count == hidden;
+        match hidden.filter(|&hidden| same && hidden <= ELLIPSIS.len()) {
+            Some(hidden) => count = Some(hidden),
+            None => {
+                return Err(Refusal::unsupported(format!(
+                    "the ellipses of the equation `{text}` stand for different counts of axes; write the axes out"
+                )));
+            }
+        }
+    }
+    let axes: String = ELLIPSIS.iter().take(count.unwrap_or(0)).collect();
+    Ok(format!("{left}->{right}").replace("...", &axes))
+}
+
 /// Letters of each operand and of the result; an ellipsis is not among them.
 struct Equation {
     operands: Vec<Vec<char>>,
@@ -12,17 +46,12 @@ struct Equation {
 }
 
 impl Equation {
-    fn read(text: &str) -> Outcome<Self> {
-        let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    /// Reads what is `spelled` without ellipsis; `text` is for messages.
+    fn read(text: &str, spelled: &str) -> Outcome<Self> {
         let wrong = || Refusal::malformed(format!("the equation `{text}` makes no sense"));
-        if compact.contains('.') {
-            return Err(Refusal::unsupported(format!(
-                "the equation `{text}` has an ellipsis; write its axes out"
-            )));
-        }
-        let (left, right) = match compact.split_once("->") {
+        let (left, right) = match spelled.split_once("->") {
             Some((left, right)) => (left, Some(right)),
-            None => (compact.as_str(), None),
+            None => (spelled, None),
         };
         let operands: Vec<Vec<char>> = left.split(',').map(|o| o.chars().collect()).collect();
         let result: Vec<char> = match right {
@@ -39,7 +68,8 @@ impl Equation {
                 once
             }
         };
-        let letters = |list: &[char]| list.iter().all(char::is_ascii_alphabetic);
+        let is_axis = |c: &char| c.is_ascii_alphabetic() || ELLIPSIS.contains(c);
+        let letters = |list: &[char]| list.iter().all(is_axis);
         if !operands.iter().all(|o| letters(o)) || !letters(&result) {
             return Err(wrong());
         }
@@ -64,10 +94,19 @@ pub(super) fn einsum(cx: &mut Cx<'_, '_>) -> Outcome<Vec<Value>> {
         .attributes()
         .text("equation")?
         .ok_or_else(|| Refusal::malformed("attribute `equation` is missing"))?;
-    let equation = Equation::read(text)?;
     let inputs = (0..cx.inputs.len())
         .map(|i| cx.input(i))
         .collect::<Outcome<Vec<_>>>()?;
+    if text.contains(|c: char| c.is_ascii_digit()) {
+        return Err(Refusal::malformed(format!(
+            "the equation `{text}` makes no sense"
+        )));
+    }
+    let ranks: Vec<usize> = inputs
+        .iter()
+        .map(|value| cx.shape_of(value).len())
+        .collect();
+    let equation = Equation::read(text, &without_ellipsis(text, &ranks)?)?;
     let ranks_fit = inputs.len() == equation.operands.len()
         && inputs
             .iter()

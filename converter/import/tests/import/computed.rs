@@ -1,8 +1,9 @@
 //! Operators whose operands are all computed, against tract where it has them and against values worked out by hand.
 
+use ocellus_ir::random::Random;
 use tract_onnx::pb::tensor_proto::DataType;
 
-use crate::file::{File, float, int, integers, ints, text};
+use crate::file::{File, close, float, int, integers, ints, run, text};
 
 #[test]
 fn arg_max_and_arg_min_of_every_axis() {
@@ -290,4 +291,27 @@ fn the_largest_and_the_smallest_of_an_axis() {
         .list("k", &[3])
         .node("TopK", &["x", "k"], &["v", "y"], vec![])
         .gives(&x, &[3], &[1.0, 2.0, 0.0]);
+}
+
+#[test]
+fn ellipses_stand_for_the_axes_that_are_not_named() {
+    let equation = |written: &str| vec![text("equation", written)];
+    // tract does not read ellipses: the same with all axes named.
+    for (short, long) in [
+        ("...ij,...kj->...ik", "abij,abkj->abik"),
+        ("b...ij,b...jk->b...ik", "baij,bajk->baik"),
+        ("a...,a...->a...", "aijk,aijk->aijk"),
+    ] {
+        let file = |written: &str| {
+            File::new(13, &[1, 2, 4, 4])
+                .node("Tanh", &["x"], &["r"], vec![])
+                .node("Einsum", &["x", "r"], &["y"], equation(written))
+        };
+        let x = Random::new(3).values(32);
+        let values = |file: File| run(&file.import().unwrap().graph, &[&x]).swap_remove(0);
+        close(&values(file(short)), &values(file(long)), 0.0, short);
+    }
+    let file = File::new(13, &[2, 3]).node("Tanh", &["x"], &["r"], vec![]);
+    file.node("Einsum", &["x", "r"], &["y"], equation("...i,...ij->...j"))
+        .refused(&["different counts of axes"]);
 }

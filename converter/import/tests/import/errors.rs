@@ -101,9 +101,9 @@ fn settings_that_are_not_supported_say_what_to_use() {
         "Einsum",
         &["x", "r"],
         &["y"],
-        vec![text("equation", "...ij,...kj->...ik")],
+        vec![text("equation", "...ij,...kj")],
     )
-    .refused(&["ellipsis", "write its axes out"]);
+    .refused(&["ellipsis", "write the result out"]);
     let file = picture().node("Relu", &["x"], &["r"], vec![]);
     file.node("Gather", &["x", "r"], &["y"], vec![])
         .refused(&["no whole numbers"]);
