@@ -77,6 +77,10 @@ pub(crate) static OPENCV_DOC: Package = Package {
     about_bytes: 95_715_012,
     files: &[
         f(
+            "usr/share/doc/opencv-doc/examples/data/imageTextN.png",
+            "78e5141dea1ad97e7d3d903de47fe95e9031e8f559bf14179f7e1e539cb1f94f",
+        ),
+        f(
             "usr/share/doc/opencv-doc/examples/text/scenetext01.jpg",
             "7f3041a7019ab4d33d2452bc757d8c4f38616bfde71431e12f7ec370d7b2018e",
         ),

@@ -29,6 +29,8 @@ pub enum Method {
     LeastError,
     /// The range whose 256 steps tell most about the distribution of the values (Kullback-Leibler divergence).
     Entropy,
+    /// For each tensor the one of several ranges with which its readers compute best.
+    PerTensor,
 }
 
 impl Default for Method {
@@ -44,6 +46,7 @@ impl fmt::Display for Method {
             Method::Percentile(p) => write!(f, "percentile:{p}"),
             Method::LeastError => f.write_str("mse"),
             Method::Entropy => f.write_str("entropy"),
+            Method::PerTensor => f.write_str("per-tensor"),
         }
     }
 }
@@ -66,6 +69,7 @@ impl FromStr for Method {
         match word.split_once(':') {
             None if word == "min-max" => Ok(Method::MinMax),
             None if word == "entropy" => Ok(Method::Entropy),
+            None if word == "per-tensor" => Ok(Method::PerTensor),
             // The older word of the two.
             None if word == "mse" || word == "least-error" => Ok(Method::LeastError),
             None if word == "percentile" => Ok(Method::default()),
@@ -301,13 +305,18 @@ impl Calibration {
 
     /// The range of a tensor by the method. A model's inputs are never clipped, and whole numbers up to 255 are taken for pixels: 0 to 255.
     pub fn range(&self, id: TensorId) -> Option<(f32, f32)> {
+        self.range_by(id, self.method)
+    }
+
+    /// As [`range`](Self::range), by another method.
+    pub fn range_by(&self, id: TensorId, method: Method) -> Option<(f32, f32)> {
         let statistics = self.statistics(id)?;
         let (min, max) = statistics.histogram.min_max()?;
         if self.is_input[id.0] {
             let pixels = statistics.whole_numbers && min >= 0.0 && (128.0..=255.0).contains(&max);
             return Some(if pixels { (0.0, 255.0) } else { (min, max) });
         }
-        match self.method {
+        match method {
             Method::MinMax => Some((min, max)),
             Method::Percentile(p) => Some((
                 statistics.histogram.quantile(1.0 - p / 100.0)?,
@@ -315,6 +324,7 @@ impl Calibration {
             )),
             Method::LeastError => statistics.histogram.least_error_range(),
             Method::Entropy => statistics.histogram.entropy_range(),
+            Method::PerTensor => self.range_by(id, Method::Percentile(99.999)),
         }
     }
 }

@@ -7,9 +7,11 @@
 //! A grid of the source file fixes a tensor's scale. In a model that is quantized already the other scales follow from those, so that no
 //! calibration is needed.
 
+mod behind;
 pub mod channels;
 mod indices;
 mod known;
+mod measured;
 pub mod params;
 pub mod requant;
 
@@ -19,7 +21,7 @@ use ocellus_format::QParams;
 use ocellus_ir::{BinaryOp, BorderType, Graph, Node, Op, TensorId, UnaryOp};
 
 use crate::CompileError;
-use crate::calibrate::Calibration;
+use crate::calibrate::{Calibration, Method};
 
 /// Scale and zero point of the output of a softmax: fixed by `docs/numerics.md`.
 pub const SOFTMAX_OUTPUT: QParams = QParams {
@@ -80,8 +82,8 @@ struct Sharing<'g> {
     ranges: Vec<Option<(f32, f32)>>,
     fixed: Vec<Option<QParams>>,
     /// Nodes that read each tensor.
-    readers: Vec<Vec<usize>>,
-    is_output: Vec<bool>,
+    readers: &'g [Vec<usize>],
+    is_output: &'g [bool],
 }
 
 fn union(a: Option<(f32, f32)>, b: Option<(f32, f32)>) -> Option<(f32, f32)> {
@@ -229,7 +231,7 @@ fn range_by(op: &Op) -> Option<(f32, f32)> {
 /// Chooses scale and zero point of every computed tensor.
 ///
 /// # Errors
-/// [`CompileError::NotCalibrated`], [`CompileError::NoScale`]
+/// [`CompileError::NotCalibrated`], [`CompileError::NoScale`]; by [`Method::PerTensor`] also [`CompileError::Graph`] and [`CompileError::Sample`].
 pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization, CompileError> {
     let count = graph.tensors.len();
     let mut readers = vec![Vec::new(); count];
@@ -246,12 +248,30 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
     {
         is_output[id.0] = true;
     }
+    let assign = |ranges: &measured::Ranges| {
+        let ranges = ranges.iter().enumerate();
+        let ranges = ranges.map(|(index, range)| range.or_else(|| calibration.range(TensorId(index))));
+        assign(graph, calibration, &readers, &is_output, ranges.collect())
+    };
+    if calibration.method == Method::PerTensor && calibration.sample_count > 0 {
+        return measured::choose(graph, calibration, &readers, &is_output, &assign);
+    }
+    assign(&vec![None; count])
+}
+
+/// Scales and zero points for ranges, by tensor.
+fn assign(
+    graph: &Graph,
+    calibration: &Calibration,
+    readers: &[Vec<usize>],
+    is_output: &[bool],
+    ranges: Vec<Option<(f32, f32)>>,
+) -> Result<Quantization, CompileError> {
+    let count = graph.tensors.len();
     let mut sharing = Sharing {
         graph,
         parent: (0..count).collect(),
-        ranges: (0..count)
-            .map(|index| calibration.range(TensorId(index)))
-            .collect(),
+        ranges,
         fixed: vec![None; count],
         readers,
         is_output,

@@ -1,0 +1,115 @@
+//! Ranges by what the layer behind makes of a tensor.
+//!
+//! What is read by functions of one value alone need not be fine where those are flat: below -3 a hard-swish is zero, so a scale that reaches to the
+//! least value seen would spend most of its 256 steps on nothing.
+
+use ocellus_ir::{Graph, Node, Op};
+
+use crate::calibrate::Histogram;
+
+/// A side of the range is shortened in steps of this share of its length.
+const STEP: f64 = 0.01;
+/// Steps that are tried: at least 2 % stay.
+const STEPS: u32 = 98;
+
+/// A function of one value on the bins of a histogram.
+struct Reader<'f> {
+    f: Box<dyn Fn(f64) -> f64 + 'f>,
+    /// By bin: the count over the variance of the function's values, the function at the middle, the square of its slope over 12.
+    bins: Vec<(f64, f64, f64)>,
+}
+
+/// The function that a node is of its only computed input.
+fn function(node: &Node) -> Option<Box<dyn Fn(f64) -> f64 + '_>> {
+    let (low, high) = node.clamp.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
+    let limited = move |y: f64| y.max(f64::from(low)).min(f64::from(high));
+    match &node.op {
+        Op::Unary(op) => Some(Box::new(move |x| limited(op.exact(x)))),
+        Op::Function(function) => Some(Box::new(move |x| limited(function.exact(x)))),
+        _ => None,
+    }
+}
+
+impl<'f> Reader<'f> {
+    /// None where the function has no finite variance on what was seen.
+    fn new(f: Box<dyn Fn(f64) -> f64 + 'f>, middles: &[(f64, f64)], width: f64) -> Option<Self> {
+        let values: Vec<f64> = middles.iter().map(|&(x, _)| f(x)).collect();
+        let total: f64 = middles.iter().map(|&(_, count)| count).sum();
+        let mean = |of: &dyn Fn(f64) -> f64| {
+            let sum = values.iter().zip(middles).map(|(&y, &(_, count))| count * of(y));
+            sum.sum::<f64>() / total
+        };
+        let average = mean(&|y| y);
+        let variance = mean(&|y| (y - average).powi(2));
+        if !variance.is_finite() || variance <= 0.0 {
+            return None;
+        }
+        let bins = middles.iter().zip(&values).map(|(&(x, count), &y)| {
+            let slope = (f(x + width / 2.0) - f(x - width / 2.0)) / width;
+            (count / total / variance, y, slope * slope / 12.0)
+        });
+        let bins: Vec<_> = bins.collect();
+        Some(Reader { f, bins })
+    }
+
+    /// Mean squared error of the function's values over their variance: rounding within `low` to `high`, clipping outside.
+    fn error(&self, middles: &[(f64, f64)], low: f64, high: f64) -> f64 {
+        let step = (high - low) / 255.0;
+        let (at_low, at_high) = ((self.f)(low), (self.f)(high));
+        let errors = middles.iter().zip(&self.bins);
+        let errors = errors.map(|(&(x, _), &(weight, y, slope))| {
+            if x < low {
+                weight * (y - at_low).powi(2)
+            } else if x > high {
+                weight * (y - at_high).powi(2)
+            } else {
+                weight * slope * step * step
+            }
+        });
+        errors.sum()
+    }
+}
+
+/// The part of a tensor's range that its readers tell apart best, or none where one of them is no function of one value.
+pub(super) fn range(
+    graph: &Graph,
+    readers: &[usize],
+    histogram: &Histogram,
+    (min, max): (f32, f32),
+) -> Option<(f32, f32)> {
+    let middles: Vec<(f64, f64)> = histogram
+        .bins()
+        .filter(|&(.., count)| count > 0)
+        .map(|(edge, width, count)| (edge + width / 2.0, count as f64))
+        .collect();
+    let width = histogram.bins().next()?.1;
+    let readers: Option<Vec<Reader<'_>>> = readers
+        .iter()
+        .map(|&node| Reader::new(function(&graph.nodes[node])?, &middles, width))
+        .collect();
+    let readers = readers.filter(|readers| !readers.is_empty())?;
+    let error = |low: f64, high: f64| -> f64 {
+        readers.iter().map(|r| r.error(&middles, low, high)).sum()
+    };
+    let (min, max) = (f64::from(min.min(0.0)), f64::from(max.max(0.0)));
+    let (mut low, mut high) = (min, max);
+    // One side, then the other, twice: the error is nearly separable.
+    for _ in 0..2 {
+        let mut best = error(low, high);
+        for step in 1..=STEPS {
+            let candidate = min * (1.0 - STEP * f64::from(step));
+            let e = error(candidate, high);
+            if e < best {
+                (best, low) = (e, candidate);
+            }
+        }
+        for step in 1..=STEPS {
+            let candidate = max * (1.0 - STEP * f64::from(step));
+            let e = error(low, candidate);
+            if e < best {
+                (best, high) = (e, candidate);
+            }
+        }
+    }
+    (high > low).then_some((low as f32, high as f32))
+}
