@@ -25,7 +25,11 @@ pub struct Scheme {
 }
 
 /// The attempts, in the order in which a count takes them. The first is the default.
-pub const SCHEMES: [Scheme; 8] = [
+pub const SCHEMES: [Scheme; 9] = [
+    Scheme {
+        ranges: Method::PerTensor,
+        without: "",
+    },
     Scheme {
         ranges: Method::Percentile(99.999),
         without: "",
@@ -39,7 +43,7 @@ pub const SCHEMES: [Scheme; 8] = [
         without: "",
     },
     Scheme {
-        ranges: Method::Percentile(99.999),
+        ranges: Method::PerTensor,
         without: "equalization",
     },
     Scheme {
@@ -51,7 +55,7 @@ pub const SCHEMES: [Scheme; 8] = [
         without: "",
     },
     Scheme {
-        ranges: Method::Percentile(99.999),
+        ranges: Method::PerTensor,
         without: "reconstruction",
     },
     Scheme {

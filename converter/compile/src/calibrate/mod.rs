@@ -18,6 +18,9 @@ use kept::KeptSamples;
 
 use crate::CompileError;
 
+/// Where a percentile is asked for and no number is given.
+const PERCENTILE: f64 = 99.999;
+
 /// How a range is chosen from what was observed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
@@ -35,7 +38,7 @@ pub enum Method {
 
 impl Default for Method {
     fn default() -> Method {
-        Method::Percentile(99.999)
+        Method::PerTensor
     }
 }
 
@@ -54,7 +57,7 @@ impl fmt::Display for Method {
 /// A word that names no [`Method`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no calibration method; use `min-max`, `percentile:P` with P above 50 and up to 100, `mse` or `entropy`"
+    "`{0}` is no calibration method; use `per-tensor`, `min-max`, `percentile:P` with P above 50 and up to 100, `mse` or `entropy`"
 )]
 pub struct UnknownMethod(
     /// The word.
@@ -72,7 +75,7 @@ impl FromStr for Method {
             None if word == "per-tensor" => Ok(Method::PerTensor),
             // The older word of the two.
             None if word == "mse" || word == "least-error" => Ok(Method::LeastError),
-            None if word == "percentile" => Ok(Method::default()),
+            None if word == "percentile" => Ok(Method::Percentile(PERCENTILE)),
             Some(("percentile", p)) => {
                 let p: f64 = p.parse().map_err(|_| unknown())?;
                 if p > 50.0 && p <= 100.0 {
@@ -324,7 +327,7 @@ impl Calibration {
             )),
             Method::LeastError => statistics.histogram.least_error_range(),
             Method::Entropy => statistics.histogram.entropy_range(),
-            Method::PerTensor => self.range_by(id, Method::Percentile(99.999)),
+            Method::PerTensor => self.range_by(id, Method::Percentile(PERCENTILE)),
         }
     }
 }
@@ -352,6 +355,7 @@ mod tests {
             Method::Percentile(100.0),
             Method::LeastError,
             Method::Entropy,
+            Method::PerTensor,
         ] {
             assert_eq!(method.to_string().parse(), Ok(method));
         }

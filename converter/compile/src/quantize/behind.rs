@@ -36,7 +36,10 @@ impl<'f> Reader<'f> {
         let values: Vec<f64> = middles.iter().map(|&(x, _)| f(x)).collect();
         let total: f64 = middles.iter().map(|&(_, count)| count).sum();
         let mean = |of: &dyn Fn(f64) -> f64| {
-            let sum = values.iter().zip(middles).map(|(&y, &(_, count))| count * of(y));
+            let sum = values
+                .iter()
+                .zip(middles)
+                .map(|(&y, &(_, count))| count * of(y));
             sum.sum::<f64>() / total
         };
         let average = mean(&|y| y);
@@ -88,9 +91,8 @@ pub(super) fn range(
         .map(|&node| Reader::new(function(&graph.nodes[node])?, &middles, width))
         .collect();
     let readers = readers.filter(|readers| !readers.is_empty())?;
-    let error = |low: f64, high: f64| -> f64 {
-        readers.iter().map(|r| r.error(&middles, low, high)).sum()
-    };
+    let error =
+        |low: f64, high: f64| -> f64 { readers.iter().map(|r| r.error(&middles, low, high)).sum() };
     let (min, max) = (f64::from(min.min(0.0)), f64::from(max.max(0.0)));
     let (mut low, mut high) = (min, max);
     // One side, then the other, twice: the error is nearly separable.

@@ -3,7 +3,10 @@
 //! A tensor is rounded to each of several ranges, alone, and the nodes that read it run in float on calibration samples: the range of the least error in what they
 //! compute is taken. So the tail of a distribution is kept where a layer listens to it and cut where none does. What a layer listens to need not matter to
 //! the outputs, and what is rare may be all that does: a face in a hundred pictures. Hence this is done several times, from ranges that may cut more or less
-//! away, and the whole network, rounded to them, says at its outputs which to take: all from one set first, then a part of the network from another.
+//! away, and the whole network, rounded to them, says at its outputs which to take.
+//!
+//! Ranges of one half of the samples are tried on the other half. On the samples that it was made of, a range that cuts nothing else away looks as good as one
+//! with room.
 
 use ocellus_ir::exec::eval;
 use ocellus_ir::{Executor, Graph, Node, Op, TensorId, View};
@@ -11,45 +14,44 @@ use rayon::prelude::*;
 
 use super::{Quantization, behind, copies, joins, params};
 use crate::CompileError;
-use crate::calibrate::{Calibration, Method};
+use crate::calibrate::{Calibration, Method, Sample};
 
-/// What a set of ranges may choose from; of equal ranges the first. An earlier set is taken over a later one that is hardly better.
-const SETS: [&[Method]; 3] = [
-    &[Method::MinMax],
-    &[Method::Percentile(99.999), Method::MinMax],
-    &[
-        Method::Percentile(99.999),
-        Method::Percentile(99.99),
-        Method::Percentile(99.9),
-        Method::LeastError,
-        Method::MinMax,
-    ],
+/// How a range may be chosen. The last of them all is what a tensor's readers tell apart, within the range of the set's first method.
+const METHODS: [Method; 5] = [
+    Method::MinMax,
+    Method::Percentile(99.999),
+    Method::Percentile(99.99),
+    Method::Percentile(99.9),
+    Method::LeastError,
 ];
 
+/// What a set of ranges chooses from. Later ones may cut more away.
+const SETS: [&[Method]; 3] = [
+    &[METHODS[0]],
+    &[METHODS[1], METHODS[0]],
+    &[METHODS[1], METHODS[2], METHODS[3], METHODS[4], METHODS[0]],
+];
+
+/// Samples that this looks at.
+const SAMPLES_MAX: usize = 64;
+
 /// Samples on which ranges are compared, tensor by tensor.
-const SAMPLES: usize = 12;
+const SAMPLES_OF_TENSORS: usize = 12;
 
 /// Samples on which the whole network is compared: at most these, fewer where the network is large, and at least [`SAMPLES_MIN`].
 const SAMPLES_OF_SETS: usize = 32;
 const SAMPLES_MIN: usize = 4;
 
 /// Multiply-accumulates that comparing the whole network may take.
-const WORK_MAX: u64 = 40_000_000_000;
+const WORK_MAX: u64 = 20_000_000_000;
 
-/// Parts of the network that may take their ranges from different sets.
-const PARTS: usize = 8;
+/// A set that may cut more away must be better by this. A difference of a decibel between few samples says little, and what is cut away of a later picture is
+/// lost: a face that is nearer than any in the samples.
+const MARGIN_DB: f64 = 1.0;
 
-/// What is taken later must be better by this.
-const MARGIN_DB: f64 = 0.05;
-
-/// A range for each tensor that gets one.
-pub(super) type Ranges = Vec<Option<(f32, f32)>>;
-
+/// One sample in float.
 struct Measure<'g> {
-    graph: &'g Graph,
-    readers: &'g [Vec<usize>],
-    is_output: &'g [bool],
-    /// In float, of one sample.
+    context: Context<'g>,
     values: Vec<Vec<f32>>,
 }
 
@@ -59,26 +61,33 @@ fn is_pointwise(op: &Op) -> bool {
 }
 
 impl Measure<'_> {
+    /// What comes of rounding a tensor to a range.
+    fn rounding_error(&self, id: TensorId, (min, max): (f32, f32)) -> f64 {
+        let mut rounded = self.values[id.0].clone();
+        round(&mut rounded, params::from_range(min, max));
+        self.error(id, &rounded).unwrap_or(0.0)
+    }
+
     /// What the readers of a tensor compute with other values of it: the squared error over the variance, summed over the readers.
     ///
     /// Behind a function of one value it is looked at what the next layer makes of it, and so on.
     fn error(&self, id: TensorId, values: &[f32]) -> Option<f64> {
-        let readers = &self.readers[id.0];
+        let readers = &self.context.readers[id.0];
         let mut sum = 0.0;
-        if self.is_output[id.0] || readers.is_empty() {
+        if self.context.is_output[id.0] || readers.is_empty() {
             sum += self.relative(id, values);
         }
         for &index in readers {
-            let node = &self.graph.nodes[index];
+            let node = &self.context.graph.nodes[index];
             if joins(&node.op) {
                 sum += self.relative(id, values);
                 continue;
             }
             let output = self.run(node, id, values)?;
-            let reader = self.readers[node.output.0].first();
+            let reader = self.context.readers[node.output.0].first();
             let is_seen_through = copies(&node.op)
                 || is_pointwise(&node.op)
-                || reader.is_some_and(|&r| is_pointwise(&self.graph.nodes[r].op));
+                || reader.is_some_and(|&r| is_pointwise(&self.context.graph.nodes[r].op));
             sum += if is_seen_through {
                 self.error(node.output, &output)?
             } else {
@@ -91,7 +100,7 @@ impl Measure<'_> {
     /// A node on one sample with other values of one tensor.
     fn run(&self, node: &Node, changed: TensorId, values: &[f32]) -> Option<Vec<f32>> {
         let views = node.inputs.iter().map(|&id| {
-            let tensor = self.graph.tensor(id);
+            let tensor = self.context.graph.tensor(id);
             let data = match &tensor.value {
                 Some(value) => value.as_ref(),
                 None if id == changed => values,
@@ -150,176 +159,234 @@ fn round(values: &mut [f32], params: ocellus_format::QParams) {
     }
 }
 
-/// The ranges that a tensor may get: those of the methods, and what its readers tell apart of the first.
-fn candidates(
-    graph: &Graph,
-    calibration: &Calibration,
-    id: TensorId,
-    readers: &[usize],
-    methods: &[Method],
-) -> Vec<(f32, f32)> {
-    let ranges = methods.iter().filter_map(|&m| calibration.range_by(id, m));
-    let mut ranges: Vec<(f32, f32)> = ranges.collect();
-    if let (Some(statistics), Some(&first)) = (calibration.statistics(id), ranges.first()) {
-        ranges.extend(behind::range(graph, readers, &statistics.histogram, first));
-    }
-    ranges
+/// A range for each tensor that gets one.
+pub(super) type Ranges = Vec<Option<(f32, f32)>>;
+
+/// The ranges that a tensor may get: one for each of [`METHODS`], then what its readers tell apart within the range of each set's first.
+type Candidates = Vec<Option<(f32, f32)>>;
+
+/// By tensor: a place among its candidates.
+type Places = Vec<Option<usize>>;
+
+/// The graph and who reads its tensors.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'g> {
+    pub(super) graph: &'g Graph,
+    /// By tensor: the nodes that read it.
+    pub(super) readers: &'g [Vec<usize>],
+    /// By tensor.
+    pub(super) is_output: &'g [bool],
 }
 
-/// Sets of ranges, best chosen tensor by tensor, of which one will be best for the outputs.
-///
-/// # Errors
-/// [`CompileError::Graph`], [`CompileError::Sample`]
-fn sets(
-    graph: &Graph,
-    calibration: &Calibration,
-    readers: &[Vec<usize>],
-    is_output: &[bool],
-) -> Result<Vec<Ranges>, CompileError> {
-    let computed: Vec<TensorId> = graph
-        .nodes
-        .iter()
-        .map(|node| node.output)
-        .filter(|id| graph.tensor(*id).grid.is_none() && !readers[id.0].is_empty())
-        .collect();
-    // By tensor and set, with the error so far; equal ranges of several sets are computed once.
-    let mut candidates: Vec<Vec<((f32, f32), f64)>> = Vec::new();
-    let mut members: Vec<Vec<Vec<usize>>> = Vec::new();
-    for &id in &computed {
-        let mut ranges: Vec<((f32, f32), f64)> = Vec::new();
-        let sets = SETS.iter().map(|methods| {
-            let set = self::candidates(graph, calibration, id, &readers[id.0], methods);
-            let places = set.into_iter().map(|range| {
-                let known = ranges.iter().position(|(other, _)| *other == range);
-                known.unwrap_or_else(|| {
-                    ranges.push((range, 0.0));
-                    ranges.len() - 1
-                })
-            });
-            places.collect()
-        });
-        members.push(sets.collect());
-        candidates.push(ranges);
+impl Context<'_> {
+    /// Tensors whose range is to be chosen.
+    fn tensors(self) -> impl Iterator<Item = TensorId> {
+        let outputs = self.graph.nodes.iter().map(|node| node.output);
+        outputs.filter(move |id| {
+            self.graph.tensor(*id).grid.is_none() && !self.readers[id.0].is_empty()
+        })
     }
-    let mut executor = Executor::new(graph)?;
-    for (number, sample) in calibration.kept_samples(SAMPLES).into_iter().enumerate() {
-        let inputs: Vec<&[f32]> = sample.iter().map(Vec::as_slice).collect();
-        let mut values = vec![Vec::new(); graph.tensors.len()];
-        executor
-            .run(&inputs, &mut |id, data| values[id.0] = data.to_vec())
-            .map_err(|source| CompileError::Sample {
-                sample: number,
-                source,
-            })?;
-        let measure = Measure {
-            graph,
-            readers,
-            is_output,
-            values,
+
+    /// By tensor, empty for those that are not chosen.
+    fn candidates(self, calibration: &Calibration) -> Vec<Candidates> {
+        let mut all = vec![Vec::new(); self.graph.tensors.len()];
+        for id in self.tensors() {
+            let by = |method| calibration.range_by(id, method);
+            let mut ranges: Candidates = METHODS.iter().map(|&method| by(method)).collect();
+            let histogram = calibration.statistics(id).map(|s| &s.histogram);
+            ranges.extend(SETS.iter().map(|set| {
+                let within = by(*set.first()?)?;
+                behind::range(self.graph, &self.readers[id.0], histogram?, within)
+            }));
+            all[id.0] = ranges;
+        }
+        all
+    }
+
+    /// The places in the list of candidates that a set may choose from.
+    fn places(set: usize) -> impl Iterator<Item = usize> {
+        let methods = METHODS.iter().enumerate();
+        let of_set = move |method: &Method| SETS[set].contains(method);
+        let methods = methods.filter(move |(_, method)| of_set(method));
+        methods.map(|(place, _)| place).chain([METHODS.len() + set])
+    }
+}
+
+/// Samples, and what was observed of others.
+struct Fold<'g> {
+    context: Context<'g>,
+    calibration: Calibration,
+    candidates: Vec<Candidates>,
+    samples: Vec<Vec<Vec<f32>>>,
+}
+
+impl<'g> Fold<'g> {
+    /// Each half of the samples with what was observed of the other; of a single sample itself.
+    fn all(context: Context<'g>, calibration: &Calibration) -> Result<Vec<Fold<'g>>, CompileError> {
+        let mut halves = [Vec::new(), Vec::new()];
+        for (index, sample) in calibration
+            .kept_samples(SAMPLES_MAX)
+            .into_iter()
+            .enumerate()
+        {
+            halves[index % 2].push(sample);
+        }
+        let [even, odd] = halves;
+        let pairs = if odd.is_empty() {
+            vec![(even.clone(), even)]
+        } else {
+            vec![(even.clone(), odd.clone()), (odd, even)]
         };
-        let tensors = computed.par_iter().zip(&mut candidates);
-        tensors.for_each(|(&id, ranges)| {
-            if ranges.len() < 2 {
-                return;
-            }
-            for ((min, max), error) in ranges {
-                let mut rounded = measure.values[id.0].clone();
-                round(&mut rounded, params::from_range(*min, *max));
-                *error += measure.error(id, &rounded).unwrap_or(0.0);
-            }
-        });
+        let fold = |(seen, samples): (Vec<Vec<Vec<f32>>>, _)| {
+            let seen = seen.into_iter().map(|inputs| Sample {
+                inputs,
+                sha256: None,
+            });
+            let calibration =
+                Calibration::collect(context.graph, seen, calibration.method, |_| {})?;
+            Ok(Fold {
+                context,
+                candidates: context.candidates(&calibration),
+                calibration,
+                samples,
+            })
+        };
+        pairs.into_par_iter().map(fold).collect()
     }
-    let mut sets = vec![vec![None; graph.tensors.len()]; SETS.len()];
-    for ((id, ranges), members) in computed.iter().zip(&candidates).zip(&members) {
-        for (set, members) in sets.iter_mut().zip(members) {
-            let mut best: Option<usize> = None;
-            for &member in members {
-                if best.is_none_or(|best| ranges[member].1 < ranges[best].1) {
-                    best = Some(member);
+
+    /// Adds the errors of each candidate of each tensor, on at most `count` samples.
+    fn add_errors(&self, count: usize, errors: &mut [Vec<f64>]) -> Result<(), CompileError> {
+        let graph = self.context.graph;
+        let mut executor = Executor::new(graph)?;
+        for (number, sample) in self.samples.iter().take(count).enumerate() {
+            let inputs: Vec<&[f32]> = sample.iter().map(Vec::as_slice).collect();
+            let mut values = vec![Vec::new(); graph.tensors.len()];
+            executor
+                .run(&inputs, &mut |id, data| values[id.0] = data.to_vec())
+                .map_err(|source| CompileError::Sample {
+                    sample: number,
+                    source,
+                })?;
+            let measure = Measure {
+                context: self.context,
+                values,
+            };
+            let tensors = self.candidates.par_iter().zip(&mut *errors).enumerate();
+            tensors.for_each(|(tensor, (ranges, errors))| {
+                let mut seen: Vec<((f32, f32), f64)> = Vec::new();
+                for (range, sum) in ranges.iter().zip(errors) {
+                    let Some(range) = *range else {
+                        *sum = f64::INFINITY;
+                        continue;
+                    };
+                    let known = seen.iter().find(|(other, _)| *other == range);
+                    let error = known.map_or_else(
+                        || measure.rounding_error(TensorId(tensor), range),
+                        |(_, error)| *error,
+                    );
+                    seen.push((range, error));
+                    *sum += error;
                 }
-            }
-            set[id.0] = best.map(|best| ranges[best].0);
+            });
+        }
+        Ok(())
+    }
+}
+
+/// For each set of methods the places with the least errors.
+fn sets(context: Context<'_>, folds: &[Fold<'_>]) -> Result<Vec<Places>, CompileError> {
+    let count = METHODS.len() + SETS.len();
+    let mut errors = vec![vec![0.0; count]; context.graph.tensors.len()];
+    for fold in folds {
+        fold.add_errors(SAMPLES_OF_TENSORS.div_ceil(folds.len()), &mut errors)?;
+    }
+    let mut sets = vec![vec![None; errors.len()]; SETS.len()];
+    for (index, set) in sets.iter_mut().enumerate() {
+        for id in context.tensors() {
+            let errors = &errors[id.0];
+            let least = Context::places(index).min_by(|&a, &b| errors[a].total_cmp(&errors[b]));
+            set[id.0] = least.filter(|&place| errors[place].is_finite());
         }
     }
     Ok(sets)
 }
 
-/// Ranges for a network: the best set, and for parts of the network another where that is better at the outputs.
+/// Makes scales of ranges.
+pub(super) type Assign<'a> =
+    dyn Fn(&Calibration, &Ranges) -> Result<Quantization, CompileError> + Sync + 'a;
+
+/// Ranges for a network: those of the set that is best at the outputs.
 ///
 /// # Errors
-/// [`CompileError::Graph`], [`CompileError::Sample`]; those of `assign`, which makes scales of ranges.
+/// [`CompileError::Graph`], [`CompileError::Sample`]; those of `assign`.
 pub(super) fn choose(
-    graph: &Graph,
+    context: Context<'_>,
     calibration: &Calibration,
-    readers: &[Vec<usize>],
-    is_output: &[bool],
-    assign: &dyn Fn(&Ranges) -> Result<Quantization, CompileError>,
+    assign: &Assign<'_>,
 ) -> Result<Quantization, CompileError> {
-    let sets = sets(graph, calibration, readers, is_output)?;
-    let outputs = Outputs::new(graph, calibration)?;
-    let mut chosen: Option<(f64, usize, Quantization)> = None;
-    for (index, set) in sets.iter().enumerate() {
-        let quantization = assign(set)?;
-        let decibels = outputs.fidelity(&quantization)?;
-        if chosen
-            .as_ref()
-            .is_none_or(|(best, ..)| decibels > best + MARGIN_DB)
-        {
-            chosen = Some((decibels, index, quantization));
-        }
-    }
-    let Some((mut best, first, mut quantization)) = chosen else {
-        return assign(&vec![None; graph.tensors.len()]);
+    let graph = context.graph;
+    let folds = Fold::all(context, calibration)?;
+    let sets = sets(context, &folds)?;
+    let outputs = Outputs::new(graph, &folds)?;
+    let fidelity = |places: &Places| {
+        let quantizations = folds
+            .iter()
+            .map(|fold| assign(&fold.calibration, &ranges(&fold.candidates, places)))
+            .collect::<Result<Vec<_>, _>>()?;
+        outputs.fidelity(&quantizations)
     };
-    let mut ranges = sets[first].clone();
-    let size = graph.nodes.len().div_ceil(PARTS).max(1);
-    for part in graph.nodes.chunks(size) {
-        for set in &sets {
-            let mut other = ranges.clone();
-            for node in part {
-                other[node.output.0] = set[node.output.0];
-            }
-            if other == ranges {
-                continue;
-            }
-            let trial = assign(&other)?;
-            let decibels = outputs.fidelity(&trial)?;
-            if decibels > best + MARGIN_DB {
-                (best, ranges, quantization) = (decibels, other, trial);
-            }
+    let mut chosen: Places = vec![None; graph.tensors.len()];
+    let mut best = f64::NEG_INFINITY;
+    for set in &sets {
+        let decibels = fidelity(set)?;
+        if decibels > best + MARGIN_DB {
+            (best, chosen) = (decibels, set.clone());
         }
     }
-    Ok(quantization)
+    assign(
+        calibration,
+        &ranges(&context.candidates(calibration), &chosen),
+    )
+}
+
+/// The candidates at places.
+fn ranges(candidates: &[Candidates], places: &Places) -> Ranges {
+    let tensors = candidates.iter().zip(places);
+    tensors
+        .map(|(ranges, place)| *ranges.get((*place)?)?)
+        .collect()
 }
 
 /// What the network computes in float.
 struct Outputs<'g> {
     graph: &'g Graph,
     deciding: Vec<TensorId>,
-    /// Inputs, and the deciding tensors in float.
-    samples: Vec<(Vec<Vec<f32>>, Vec<Vec<f32>>)>,
+    /// By fold and sample: inputs, and the deciding tensors in float.
+    folds: Vec<Vec<(Vec<Vec<f32>>, Vec<Vec<f32>>)>>,
 }
 
 impl<'g> Outputs<'g> {
-    fn new(graph: &'g Graph, calibration: &Calibration) -> Result<Outputs<'g>, CompileError> {
-        let runs = (SETS.len() * (PARTS + 1)) as u64;
-        let work = graph.macs().saturating_mul(runs).max(1);
+    fn new(graph: &'g Graph, folds: &[Fold<'_>]) -> Result<Outputs<'g>, CompileError> {
+        let work = graph.macs().saturating_mul(SETS.len() as u64 + 1).max(1);
         let count = usize::try_from(WORK_MAX / work).unwrap_or(SAMPLES_OF_SETS);
-        let count = count.clamp(SAMPLES_MIN, SAMPLES_OF_SETS);
+        let count = count
+            .clamp(SAMPLES_MIN, SAMPLES_OF_SETS)
+            .div_ceil(folds.len());
         let mut outputs = Outputs {
             graph,
             deciding: deciding(graph),
-            samples: Vec::new(),
+            folds: Vec::new(),
         };
-        let samples: Vec<_> = calibration
-            .kept_samples(count)
-            .into_par_iter()
-            .map(|inputs| {
+        let float = |fold: &Fold<'_>| {
+            let samples: Vec<_> = fold.samples.iter().take(count).cloned().collect();
+            let float = |inputs: Vec<Vec<f32>>| {
                 let float = outputs.run(&inputs, None)?;
                 Ok((inputs, float))
-            })
-            .collect::<Result<_, CompileError>>()?;
-        outputs.samples = samples;
+            };
+            samples.into_par_iter().map(float).collect()
+        };
+        let samples: Result<_, CompileError> = folds.iter().map(float).collect();
+        outputs.folds = samples?;
         Ok(outputs)
     }
 
@@ -345,18 +412,19 @@ impl<'g> Outputs<'g> {
     }
 
     /// How close the outputs come to float with all tensors rounded and the weights as they are: signal to noise in decibels, the mean over the outputs.
-    fn fidelity(&self, quantization: &Quantization) -> Result<f64, CompileError> {
-        let rounded: Vec<Vec<Vec<f32>>> = self
-            .samples
-            .par_iter()
-            .map(|(inputs, _)| self.run(inputs, Some(quantization)))
-            .collect::<Result<_, CompileError>>()?;
+    fn fidelity(&self, quantizations: &[Quantization]) -> Result<f64, CompileError> {
         let mut noise = vec![Noise::default(); self.deciding.len()];
-        for ((_, float), rounded) in self.samples.iter().zip(&rounded) {
-            let tensors = noise.iter_mut().zip(&self.deciding);
-            for ((noise, &id), (float, rounded)) in tensors.zip(float.iter().zip(rounded)) {
-                let channels = self.graph.tensor(id).shape.last().copied().unwrap_or(1);
-                noise.add(float, rounded, channels.max(1));
+        for (samples, quantization) in self.folds.iter().zip(quantizations) {
+            let rounded: Vec<Vec<Vec<f32>>> = samples
+                .par_iter()
+                .map(|(inputs, _)| self.run(inputs, Some(quantization)))
+                .collect::<Result<_, CompileError>>()?;
+            for ((_, float), rounded) in samples.iter().zip(&rounded) {
+                let tensors = noise.iter_mut().zip(&self.deciding);
+                for ((noise, &id), (float, rounded)) in tensors.zip(float.iter().zip(rounded)) {
+                    let channels = self.graph.tensor(id).shape.last().copied().unwrap_or(1);
+                    noise.add(float, rounded, channels.max(1));
+                }
             }
         }
         let decibels: Vec<f64> = noise
@@ -372,10 +440,14 @@ impl<'g> Outputs<'g> {
 fn deciding(graph: &Graph) -> Vec<TensorId> {
     let tensors = graph.outputs.iter().flat_map(|o| o.assembly.tensors());
     let mut deciding: Vec<TensorId> = tensors
-        .map(|id| match graph.nodes.iter().find(|node| node.output == id) {
-            Some(node) if matches!(node.op, Op::ArgMax { .. } | Op::TopK { .. }) => node.inputs[0],
-            _ => id,
-        })
+        .map(
+            |id| match graph.nodes.iter().find(|node| node.output == id) {
+                Some(node) if matches!(node.op, Op::ArgMax { .. } | Op::TopK { .. }) => {
+                    node.inputs[0]
+                }
+                _ => id,
+            },
+        )
         .collect();
     deciding.sort_unstable();
     deciding.dedup();

@@ -248,25 +248,34 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
     {
         is_output[id.0] = true;
     }
-    let assign = |ranges: &measured::Ranges| {
-        let ranges = ranges.iter().enumerate();
-        let ranges = ranges.map(|(index, range)| range.or_else(|| calibration.range(TensorId(index))));
-        assign(graph, calibration, &readers, &is_output, ranges.collect())
+    let context = measured::Context {
+        graph,
+        readers: &readers,
+        is_output: &is_output,
+    };
+    let assign = |calibration: &Calibration, ranges: &measured::Ranges| {
+        let tensors = ranges.iter().enumerate();
+        let observed = |index| calibration.range(TensorId(index));
+        let ranges = tensors.map(|(index, range)| range.or_else(|| observed(index)));
+        assign(context, calibration, ranges.collect())
     };
     if calibration.method == Method::PerTensor && calibration.sample_count > 0 {
-        return measured::choose(graph, calibration, &readers, &is_output, &assign);
+        return measured::choose(context, calibration, &assign);
     }
-    assign(&vec![None; count])
+    assign(calibration, &vec![None; count])
 }
 
 /// Scales and zero points for ranges, by tensor.
 fn assign(
-    graph: &Graph,
+    context: measured::Context<'_>,
     calibration: &Calibration,
-    readers: &[Vec<usize>],
-    is_output: &[bool],
     ranges: Vec<Option<(f32, f32)>>,
 ) -> Result<Quantization, CompileError> {
+    let measured::Context {
+        graph,
+        readers,
+        is_output,
+    } = context;
     let count = graph.tensors.len();
     let mut sharing = Sharing {
         graph,
