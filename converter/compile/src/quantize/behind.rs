@@ -115,3 +115,46 @@ pub(super) fn range(
     }
     (high > low).then_some((low as f32, high as f32))
 }
+
+#[cfg(test)]
+mod tests {
+    use ocellus_ir::{BorderType, UnaryOp};
+
+    use super::*;
+
+    /// Values from -10 to 10, read by one function.
+    fn chosen(op: Op) -> Option<(f32, f32)> {
+        let mut graph = Graph::default();
+        let x = graph.add_input("x", vec![1, 4], BorderType::F32);
+        graph.add_node("y", op, &[x]).unwrap();
+        let mut histogram = Histogram::default();
+        let values: Vec<f32> = (0..20_000).map(|i| i as f32 / 1000.0 - 10.0).collect();
+        assert!(histogram.add(&values));
+        range(&graph, &[0], &histogram, (-10.0, 10.0))
+    }
+
+    #[test]
+    fn what_a_function_does_not_tell_apart_is_left_out() {
+        let (low, high) = chosen(Op::Unary(UnaryOp::HardSwish)).unwrap();
+        assert!(
+            (-3.0..=-1.5).contains(&low) && high > 9.5,
+            "hard-swish is zero below -3: {low} to {high}"
+        );
+        let (low, high) = chosen(Op::Unary(UnaryOp::Sigmoid)).unwrap();
+        assert!(
+            low > -7.0 && low < -3.0 && high > 3.0 && high < 7.0,
+            "sigmoid is flat on both sides: {low} to {high}"
+        );
+    }
+
+    #[test]
+    fn what_is_told_apart_stays() {
+        let affine = UnaryOp::Affine {
+            scale: -2.0,
+            offset: 1.0,
+        };
+        let (low, high) = chosen(Op::Unary(affine)).unwrap();
+        assert!(low <= -9.7 && high >= 9.7, "{low} to {high}");
+        assert_eq!(chosen(Op::Softmax { axis: 1 }), None);
+    }
+}

@@ -453,3 +453,68 @@ fn deciding(graph: &Graph) -> Vec<TensorId> {
     deciding.dedup();
     deciding
 }
+
+#[cfg(test)]
+mod tests {
+    use ocellus_ir::{BorderType, UnaryOp};
+
+    use super::*;
+    use crate::quantize::quantize;
+
+    /// One large value in a tensor of small ones; `f` of it is the output.
+    fn range_of_the_hidden_tensor(f: Op) -> (f32, f32) {
+        let mut graph = Graph::default();
+        let x = graph.add_input("x", vec![1, 256], BorderType::F32);
+        let affine = UnaryOp::Affine {
+            scale: 1.0,
+            offset: 0.0,
+        };
+        let hidden = graph.add_node("hidden", Op::Unary(affine), &[x]).unwrap();
+        let y = graph.add_node("y", f, &[hidden]).unwrap();
+        graph.add_output("y", y, BorderType::F32);
+        let samples = (0..16).map(|sample| {
+            let values = (0..256).map(|i| match i {
+                0 => 100.0,
+                _ => ((i * 37 + sample * 11) % 101) as f32 / 50.0 - 1.0,
+            });
+            Sample {
+                inputs: vec![values.collect()],
+                sha256: None,
+            }
+        });
+        let calibration = Calibration::collect(&graph, samples, Method::PerTensor, |_| {}).unwrap();
+        quantize(&graph, &calibration).unwrap().ranges[hidden.0].unwrap()
+    }
+
+    #[test]
+    fn a_tail_is_kept_where_the_outputs_show_it() {
+        let negative = Op::Unary(UnaryOp::Neg);
+        let (low, high) = range_of_the_hidden_tensor(negative);
+        assert!(low <= -0.9 && high > 95.0, "{low} to {high}");
+    }
+
+    #[test]
+    fn a_tail_is_cut_where_the_outputs_do_not_show_it() {
+        let flat = Op::Unary(UnaryOp::Clip {
+            min: -1.0,
+            max: 1.0,
+        });
+        let (low, high) = range_of_the_hidden_tensor(flat);
+        assert!(low <= -0.9 && high < 5.0, "{low} to {high}");
+    }
+
+    #[test]
+    fn one_sample_is_enough() {
+        let mut graph = Graph::default();
+        let x = graph.add_input("x", vec![1, 8], BorderType::F32);
+        let y = graph.add_node("y", Op::Unary(UnaryOp::Tanh), &[x]).unwrap();
+        graph.add_output("y", y, BorderType::F32);
+        let sample = Sample {
+            inputs: vec![(0..8).map(|i| i as f32 / 4.0 - 1.0).collect()],
+            sha256: None,
+        };
+        let calibration =
+            Calibration::collect(&graph, [sample], Method::PerTensor, |_| {}).unwrap();
+        assert!(quantize(&graph, &calibration).unwrap().params[y.0].is_some());
+    }
+}
