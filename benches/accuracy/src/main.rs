@@ -81,7 +81,7 @@ fn run(args: &Args) -> Result<bool> {
     let text = table::document(&outcomes);
     if args.update {
         let path = host.root.join("docs/accuracy.md");
-        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        ocellus_data::write_whole(&path, text.as_bytes())?;
         eprintln!("written: {}", path.display());
     } else {
         print!("{text}");

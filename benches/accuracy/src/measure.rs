@@ -128,5 +128,5 @@ pub(crate) fn keep(host: &Host, row: &Row, outcome: &Outcome) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let text = serde_json::to_string_pretty(outcome)?;
-    std::fs::write(&path, text).with_context(|| path.display().to_string())
+    Ok(ocellus_data::write_whole(&path, text.as_bytes())?)
 }
