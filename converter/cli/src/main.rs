@@ -16,6 +16,7 @@ mod sizes;
 mod smaller;
 mod source;
 
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -36,25 +37,40 @@ fn main() -> ExitCode {
     match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {}", paragraph(&error));
+            let _ = writeln!(std::io::stderr(), "error: {}", paragraph(&error));
             ExitCode::FAILURE
         }
         Err(_) => {
-            let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, reason)) = fault.split_once("failed printing to stdout: ") {
-                // A reader that has seen enough (`| head`) is no fault.
-                if !reason.contains("Broken pipe") {
-                    eprintln!("error: writing to standard output: {}", one_line(reason));
-                }
-                return ExitCode::FAILURE;
-            }
-            eprintln!(
-                "error: this is a fault of ocellus; please report it with the command and the model: {}",
-                one_line(&fault)
-            );
-            ExitCode::from(101)
+            // Not locked while something is printed: that may panic in its turn.
+            let fault = FAULT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            end(&fault)
         }
     }
+}
+
+/// How the program ends after a panic that said this. Standard error may be what is gone.
+fn end(fault: &str) -> ExitCode {
+    let say = |text: String| {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    };
+    if fault.contains("failed printing to stderr: ") {
+        return ExitCode::FAILURE;
+    }
+    if let Some((_, reason)) = fault.split_once("failed printing to stdout: ") {
+        // A reader that has seen enough (`| head`) is no fault.
+        if !reason.contains("Broken pipe") {
+            say(format!(
+                "error: writing to standard output: {}",
+                one_line(reason)
+            ));
+        }
+        return ExitCode::FAILURE;
+    }
+    say(format!(
+        "error: this is a fault of ocellus; please report it with the command and the model: {}",
+        one_line(fault)
+    ));
+    ExitCode::from(101)
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {

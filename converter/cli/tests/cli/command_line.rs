@@ -160,3 +160,36 @@ fn standard_output_that_takes_no_more() {
         assert_eq!(String::from_utf8(said.stderr).unwrap(), "");
     }
 }
+
+/// Nobody reads standard error any more: the program ends, and does not wait for anything.
+#[test]
+fn standard_error_that_nobody_reads() {
+    use std::process::Stdio;
+    let w = Workspace::converted();
+    for args in [
+        &["inspect", "nothing.oce"][..],
+        &[
+            "convert",
+            "model.onnx",
+            "--calibrate",
+            "synthetic:1",
+            "-o",
+            "again.oce",
+        ],
+    ] {
+        let mut command = ocellus();
+        command.current_dir(w.path(".")).args(args);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut running = command.spawn().unwrap();
+        drop(running.stderr.take());
+        let begun = std::time::Instant::now();
+        let status = loop {
+            if let Some(status) = running.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begun.elapsed().as_secs() < 60, "{args:?} never ends");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        assert_eq!(status.code(), Some(1), "{args:?}");
+    }
+}
