@@ -117,6 +117,19 @@ impl Assembly {
     }
 }
 
+/// How what usually runs a quantized file rounds, where the scales of the file leave that open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rounding {
+    /// ONNX Runtime: in single precision, halves to even.
+    #[default]
+    OnnxRuntime,
+    /// LiteRT with XNNPACK: as above, but sums have factors of 21 bits, and a pool's mean has halves away from zero of the stored integers.
+    LiteRt {
+        /// Those are `uint8`.
+        unsigned: bool,
+    },
+}
+
 /// A model: static single assignment, nodes in execution order.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -128,6 +141,8 @@ pub struct Graph {
     pub inputs: Vec<Input>,
     /// Model outputs.
     pub outputs: Vec<Output>,
+    /// For tensors with a grid.
+    pub rounding: Rounding,
 }
 
 impl Graph {

@@ -14,7 +14,7 @@ mod verify;
 
 pub use exec::{ExecError, Executor, View, eval};
 pub use function::{Function, Step};
-pub use graph::{Assembly, BorderType, Graph, Input, Node, Output, Tensor, TensorId};
+pub use graph::{Assembly, BorderType, Graph, Input, Node, Output, Rounding, Tensor, TensorId};
 pub use grid::{GRID_CONSTANT_MAX, Grid};
 pub use op::{BinaryOp, CoordinateMode, NearestMode, Op, ResizeMode, UnaryOp, Window};
 pub use passes::{OptimizeError, Options, PassReport, optimize};

@@ -2,12 +2,15 @@
 
 use ocellus_format::QParams;
 use ocellus_format::ops::{self, BROADCAST_RANK, Binary, MAX_SIZE};
-use ocellus_ir::{BinaryOp, Node};
+use ocellus_ir::{BinaryOp, Node, Rounding};
 
-use super::{DeviceOp, Lowering, Operand, Placed, Values, output_s8, unsupported};
+use super::{DeviceOp, Lowering, Operand, Placed, Values, output_s8, steps_of, unsupported};
 use crate::CompileError;
 use crate::quantize::params::{from_range, quantize_value};
-use crate::quantize::requant::{FactorTooLarge, add_factors, requant};
+use crate::quantize::requant::{
+    FactorTooLarge, Likely, USUAL_STEPS, add_factors, add_factors_of_21_bits, requant, requant_as,
+    single_precision,
+};
 
 impl Lowering<'_> {
     pub(super) fn binary(&mut self, node: &Node, op: BinaryOp) -> Result<(), CompileError> {
@@ -150,13 +153,20 @@ impl Lowering<'_> {
         let qparams = self.output_params(node)?;
         let scale = f64::from(qparams.scale);
         let output = output_s8(node, qparams);
+        let of_file = self.scales_are_of_file(node);
         let (scale_a, scale_b) = (f64::from(a.qparams.scale), f64::from(b.qparams.scale));
         let (zero_point_a, zero_point_b) = (a.qparams.zero_point as i8, b.qparams.zero_point as i8);
         let (device_op, a, b) = match op {
             BinaryOp::Add | BinaryOp::Sub => {
                 let sign = if op == BinaryOp::Sub { -1.0 } else { 1.0 };
-                let factors =
-                    add_factors(scale_a / scale, sign * scale_b / scale).map_err(refused)?;
+                let factors = match self.graph.rounding {
+                    Rounding::LiteRt { .. } if of_file => {
+                        let [a, b] = [a, b].map(|operand| operand.qparams.scale / qparams.scale);
+                        add_factors_of_21_bits(a, sign as f32 * b)
+                    }
+                    _ => add_factors(scale_a / scale, sign * scale_b / scale),
+                }
+                .map_err(refused)?;
                 let add = ops::Add {
                     binary,
                     zero_point_a,
@@ -169,7 +179,18 @@ impl Lowering<'_> {
                 (DeviceOp::Add(add), a, b)
             }
             BinaryOp::Mul => {
-                let requant = requant(scale_a * scale_b / scale).map_err(refused)?;
+                let requant = if of_file {
+                    let factor = a.qparams.scale * b.qparams.scale / qparams.scale;
+                    let likely = Likely {
+                        middle: 0.0,
+                        deviation: USUAL_STEPS * USUAL_STEPS,
+                    };
+                    let peer = single_precision(factor);
+                    requant_as(peer, f64::from(factor), steps_of(output), likely)
+                } else {
+                    requant(scale_a * scale_b / scale)
+                }
+                .map_err(refused)?;
                 (
                     DeviceOp::Mul(ops::Mul {
                         binary,

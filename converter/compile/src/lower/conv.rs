@@ -4,11 +4,11 @@ use ocellus_format::{WeightLayout, ops};
 use ocellus_ir::{Node, Window};
 
 use super::{
-    DeviceOp, LayerNotes, Lowering, Operand, Placed, Values, batch_refused, output_s8, unsupported,
-    window_2d,
+    DeviceOp, LayerNotes, Lowering, Operand, Placed, Values, batch_refused, output_s8, steps_of,
+    unsupported, window_2d,
 };
 use crate::CompileError;
-use crate::quantize::channels::{IntegerLayer, LayerError, RealLayer, quantize_layer};
+use crate::quantize::channels::{IntegerLayer, LayerError, OfFile, RealLayer, quantize_layer};
 use crate::reconstruct::ChosenIntegers;
 
 /// Weights and bias of a layer as `[out_c, taps]`.
@@ -56,13 +56,16 @@ impl Lowering<'_> {
         real: &Real,
         input: Placed,
     ) -> Result<IntegerLayer, CompileError> {
+        let output = self.output_params(node)?;
+        let steps = steps_of(output_s8(node, output));
+        let of_file = real.scales.as_deref();
         let layer = quantize_layer(RealLayer {
             weights: &real.weights,
             bias: &real.bias,
             input: input.qparams,
-            output: self.output_params(node)?,
+            output,
             chosen: real.chosen.as_ref().map(Into::into),
-            scales: real.scales.as_deref(),
+            of_file: of_file.map(|scales| OfFile { scales, steps }),
         })
         .map_err(|error| {
             let remedy = match error {

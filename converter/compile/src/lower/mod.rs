@@ -342,6 +342,12 @@ impl Lowering<'_> {
         Operand::Constant(index)
     }
 
+    /// True where the source file states the scales of all that a node reads and writes.
+    fn scales_are_of_file(&self, node: &Node) -> bool {
+        let mut tensors = node.inputs.iter().chain([&node.output]);
+        tensors.all(|&id| self.graph.tensor(id).grid.is_some())
+    }
+
     /// A one-dimensional constant.
     fn list(&mut self, node: &Node, what: &str, values: Values) -> Operand {
         let shape = vec![values.len()];
@@ -501,6 +507,11 @@ fn output_s8(node: &Node, qparams: QParams) -> OutputS8 {
         min: params::quantize_value(qparams, f64::from(low)),
         max: params::quantize_value(qparams, f64::from(high)),
     }
+}
+
+/// Least and largest result that the limits leave, without the zero point.
+fn steps_of(output: OutputS8) -> [i32; 2] {
+    [output.min, output.max].map(|limit| i32::from(limit) - i32::from(output.zero_point))
 }
 
 /// Sizes of a window over `[1, h, w, c]`.

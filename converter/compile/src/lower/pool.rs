@@ -1,11 +1,13 @@
 //! Pools and means.
 
 use ocellus_format::ops::{self, Window2d};
-use ocellus_ir::{Node, Window};
+use ocellus_ir::{Node, Rounding, Window};
 
-use super::{DeviceOp, Lowering, Operand, Placed, Values, output_s8, unsupported, window_2d};
+use super::{
+    DeviceOp, Lowering, Operand, Placed, Values, output_s8, steps_of, unsupported, window_2d,
+};
 use crate::CompileError;
-use crate::quantize::requant::requant;
+use crate::quantize::requant::{Likely, USUAL_STEPS, requant, requant_as, single_precision};
 
 impl Lowering<'_> {
     pub(super) fn max_pool_2d(
@@ -50,13 +52,33 @@ impl Lowering<'_> {
         let qparams = self.output_params(node)?;
         let area = window.kernel_h * window.kernel_w;
         let counts = if by_count { 1..=area } else { area..=area };
+        let output = output_s8(node, qparams);
+        let steps = steps_of(output);
+        let of_file = self.scales_are_of_file(node);
         let mut multipliers = Vec::new();
         let mut shifts = Vec::new();
         for count in counts {
             let factor =
                 f64::from(input.qparams.scale) / (f64::from(qparams.scale) * f64::from(count));
-            let r = requant(factor)
-                .map_err(|e| unsupported(node, e.to_string(), "check the calibration data"))?;
+            let likely = Likely {
+                middle: 0.0,
+                deviation: USUAL_STEPS * f64::from(count),
+            };
+            let r = match self.graph.rounding {
+                _ if !of_file => requant(factor),
+                Rounding::LiteRt { unsigned } if input.qparams == qparams => {
+                    let below = if unsigned { -128 } else { 0 };
+                    let zero_point = i64::from(qparams.zero_point - below);
+                    let peer = stored_mean(i64::from(count), zero_point);
+                    requant_as(peer, factor, steps, likely)
+                }
+                _ => {
+                    let factor = input.qparams.scale / (qparams.scale * count as f32);
+                    let peer = single_precision(factor);
+                    requant_as(peer, f64::from(factor), steps, likely)
+                }
+            }
+            .map_err(|e| unsupported(node, e.to_string(), "check the calibration data"))?;
             multipliers.push(r.multiplier);
             shifts.push(r.shift);
         }
@@ -64,7 +86,7 @@ impl Lowering<'_> {
             window,
             channels: channels as u32,
             zero_point_in: input.qparams.zero_point as i8,
-            output: output_s8(node, qparams),
+            output,
             by_count,
         };
         let operands: Vec<Operand> = vec![
@@ -127,8 +149,51 @@ impl Lowering<'_> {
     }
 }
 
+/// LiteRT's mean of `count` stored integers, halves away from zero, in steps from their zero point; of the sum of such steps.
+fn stored_mean(count: i64, zero_point: i64) -> impl Fn(i64) -> i64 {
+    move |sum| {
+        let sum = sum + count * zero_point;
+        let half = count / 2 * sum.signum();
+        (sum + half) / count - zero_point
+    }
+}
+
 /// True where a tap of some window lies outside the picture.
 fn touches_padding(w: &Window2d) -> bool {
     (0..w.out_h).any(|oy| (0..w.kernel_h).any(|ky| w.row(oy, ky).is_none()))
         || (0..w.out_w).any(|ox| (0..w.kernel_w).any(|kx| w.column(ox, kx).is_none()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_of_int8_has_halves_away_from_zero() {
+        // Two of -128, whose sum of steps is 1: -127.5 is stored as -128.
+        assert_eq!(stored_mean(2, -128)(1), 0);
+        assert_eq!(stored_mean(2, -128)(2), 1);
+        // 0.5 and -0.5 as they are stored.
+        assert_eq!((stored_mean(2, 0)(1), stored_mean(2, 0)(-1)), (1, -1));
+        // uint8 never is below zero.
+        assert_eq!((stored_mean(4, 0)(2), stored_mean(4, 128)(-2)), (1, 0));
+    }
+
+    #[test]
+    fn behind_a_relu_the_rescale_has_the_halves_of_int8() {
+        // As the last pool of ResNet-8: 64 values, one scale, zero point -128.
+        let (peer, likely) = (
+            stored_mean(64, -128),
+            Likely {
+                middle: 0.0,
+                deviation: 64.0 * USUAL_STEPS,
+            },
+        );
+        let r = requant_as(&peer, 1.0 / 64.0, [0, 255], likely).unwrap();
+        assert!(r.is_valid());
+        for sum in 0..64 * 127 {
+            let mean = (sum * i64::from(r.multiplier) + (1 << (r.shift - 1))) >> r.shift;
+            assert_eq!(mean, peer(sum), "{sum}");
+        }
+    }
 }

@@ -2,7 +2,9 @@
 
 use ocellus_format::{QParams, Requant};
 
-use super::requant::{FactorTooLarge, is_fast, requant};
+use super::requant::{
+    FactorTooLarge, Likely, USUAL_STEPS, is_fast, requant, requant_as, single_precision,
+};
 
 /// A layer in real numbers.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +19,17 @@ pub struct RealLayer<'a> {
     pub output: QParams,
     /// Integers and scales that were chosen before; a channel whose accumulator they could overflow is rounded anew.
     pub chosen: Option<ChosenWeights<'a>>,
-    /// The scales of weights that are whole steps already, one an output channel: their integers stay what they are.
-    pub scales: Option<&'a [f32]>,
+    /// What the source file says of weights that are whole steps already: their integers stay what they are.
+    pub of_file: Option<OfFile<'a>>,
+}
+
+/// The arithmetic of a layer in a model that is quantized already.
+#[derive(Clone, Copy, Debug)]
+pub struct OfFile<'a> {
+    /// Of the weights, one an output channel.
+    pub scales: &'a [f32],
+    /// Least and largest integer of the output that no limit cuts off, without its zero point.
+    pub steps: [i32; 2],
 }
 
 /// Why a layer does not become integers.
@@ -75,13 +86,11 @@ impl IntegerLayer {
         self.acc_bound = self.acc_bound.max(bound);
     }
 
-    /// Appends a channel's scale, and the factor into the output's.
-    fn rescale(&mut self, scale: f64, factor: f64) -> Result<(), FactorTooLarge> {
-        let r = requant(factor)?;
+    /// Appends a channel's scale, and the rescale into the output's.
+    fn rescale(&mut self, scale: f64, r: Requant) {
         self.slow_requants += usize::from(!is_fast(r));
         self.scales.push(scale);
         self.requants.push(r);
-        Ok(())
     }
 
     /// Weights of 8 bits; one beyond is cut off, and its channel among [`wide_channels`](Self::wide_channels).
@@ -172,8 +181,8 @@ pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, LayerError> {
             .fold(0f64, |largest, &w| largest.max(f64::from(w).abs()));
         let bias = f64::from(bias);
         // Nothing is kept of a channel of zeros.
-        let kept = real.scales.map(|scales| f64::from(scales[oc]));
-        if let Some(scale) = kept.filter(|_| largest > 0.0) {
+        if let Some(file) = real.of_file.filter(|_| largest > 0.0) {
+            let scale = f64::from(file.scales[oc]);
             let steps: Vec<f64> = (row.iter())
                 .map(|&w| (f64::from(w) / scale).round_ties_even())
                 .collect();
@@ -185,7 +194,15 @@ pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, LayerError> {
             }
             let weights: Vec<i16> = steps.iter().map(|&w| w as i16).collect();
             layer.add(&weights, quantized_bias as i32, bound as u32);
-            layer.rescale(scale, scale_in * scale / scale_out)?;
+            let factor = real.input.scale * file.scales[oc] / real.output.scale;
+            let length = steps.iter().map(|w| w * w).sum::<f64>().sqrt();
+            let likely = Likely {
+                middle: quantized_bias,
+                deviation: USUAL_STEPS * length,
+            };
+            let peer = single_precision(factor);
+            let r = requant_as(peer, f64::from(factor), file.steps, likely)?;
+            layer.rescale(scale, r);
             continue;
         }
         let chosen = real.chosen.map(|chosen| {
@@ -230,7 +247,7 @@ pub fn quantize_layer(real: RealLayer<'_>) -> Result<IntegerLayer, LayerError> {
         };
         layer.widened_channels += usize::from(widened);
         layer.add(&quantized, quantized_bias, bound);
-        layer.rescale(scale, scale_in * scale / scale_out)?;
+        layer.rescale(scale, requant(scale_in * scale / scale_out)?);
     }
     Ok(layer)
 }
@@ -247,7 +264,7 @@ mod tests {
             input,
             output,
             chosen: None,
-            scales: None,
+            of_file: None,
         })
         .unwrap()
     }

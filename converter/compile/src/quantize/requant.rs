@@ -55,6 +55,129 @@ pub fn requant(factor: f64) -> Result<Requant, FactorTooLarge> {
     })
 }
 
+/// Where accumulators are likely to lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Likely {
+    /// The middle.
+    pub middle: f64,
+    /// How far from it is still usual.
+    pub deviation: f64,
+}
+
+/// How far from its zero point a tensor of a quantized file usually is, in steps.
+pub const USUAL_STEPS: f64 = 40.0;
+
+/// Multipliers that are tried on either side of the exact one: single precision's own error reaches no farther.
+const NEIGHBOURS: i64 = 512;
+
+/// Accumulators up to here are exact in single precision.
+const EXACT_IN_F32: f64 = (1u32 << 24) as f64;
+
+/// What runs quantized files rescales in single precision, halves to even.
+pub fn single_precision(factor: f32) -> impl Fn(i64) -> i64 {
+    move |acc| (acc as f32 * factor).round_ties_even() as i64
+}
+
+/// The integer form of a factor between a file's own scales that rounds as `peer` does. Near halves the peer's result differs from that of the exact factor; of
+/// the multipliers around the exact one this gives the peer's result for most accumulators, those near `likely` first. `steps` are the least and the largest
+/// result that no limit cuts off, without the zero point.
+///
+/// # Errors
+/// [`FactorTooLarge`], as [`requant`]
+pub fn requant_as(
+    peer: impl Fn(i64) -> i64,
+    factor: f64,
+    steps: [i32; 2],
+    likely: Likely,
+) -> Result<Requant, FactorTooLarge> {
+    let exact = requant(factor)?;
+    if exact.multiplier <= 0 || exact.shift >= Requant::SHIFT_MAX {
+        return Ok(exact);
+    }
+    let nominal = i64::from(exact.multiplier);
+    let limits = limits_beside_halves(&peer, factor, exact, steps, likely);
+    let missed = |multiplier: i64| -> f64 {
+        let missed = limits.iter().filter(|limit| !limit.admits(multiplier));
+        missed.map(|limit| limit.weight).sum()
+    };
+    let tried = std::iter::once(nominal)
+        .chain(limits.iter().map(|limit| limit.multiplier))
+        .filter(|multiplier| *multiplier < 1 << 31);
+    let best = tried
+        .map(|multiplier| (missed(multiplier), (multiplier - nominal).abs(), multiplier))
+        .min_by(|a, b| (a.0.total_cmp(&b.0)).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let multiplier = best.map_or(nominal, |(.., multiplier)| multiplier);
+    // One below `2^30` is the same factor with twice the multiplier.
+    let short = multiplier < 1 << 30;
+    Ok(Requant {
+        multiplier: (multiplier << u8::from(short)) as i32,
+        shift: exact.shift + u8::from(short),
+    })
+}
+
+/// What an accumulator asks of the multiplier.
+struct Limit {
+    multiplier: i64,
+    /// Not below `multiplier`, else not above it.
+    at_least: bool,
+    weight: f64,
+}
+
+impl Limit {
+    fn admits(&self, multiplier: i64) -> bool {
+        if self.at_least {
+            multiplier >= self.multiplier
+        } else {
+            multiplier <= self.multiplier
+        }
+    }
+}
+
+/// What the accumulators on both sides of each half ask for, as far as multipliers beside the exact one can miss it.
+fn limits_beside_halves(
+    peer: &impl Fn(i64) -> i64,
+    factor: f64,
+    exact: Requant,
+    steps: [i32; 2],
+    likely: Likely,
+) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    for above in i64::from(steps[0]) + 1..=i64::from(steps[1]) {
+        let half = (above as f64 - 0.5) / factor;
+        if half.abs() > EXACT_IN_F32 {
+            continue;
+        }
+        let mut first = half.floor() as i64 - 1;
+        while peer(first) < above {
+            first += 1;
+        }
+        let edge = (i128::from(above) << exact.shift) - (1 << (exact.shift - 1));
+        for (acc, reaches) in [(first - 1, false), (first, true)] {
+            // `acc * multiplier >= edge` where the result is reached, below it where not; in both with a positive `acc`.
+            let edge = if reaches { edge } else { edge - 1 };
+            let (at_least, edge, acc_abs) = match acc {
+                0 => continue,
+                1.. => (reaches, edge, i128::from(acc)),
+                _ => (!reaches, -edge, -i128::from(acc)),
+            };
+            let multiplier = if at_least {
+                -(-edge).div_euclid(acc_abs)
+            } else {
+                edge.div_euclid(acc_abs)
+            };
+            if (multiplier - i128::from(exact.multiplier)).abs() <= i128::from(NEIGHBOURS) {
+                let far = (acc as f64 - likely.middle) / likely.deviation;
+                limits.push(Limit {
+                    multiplier: multiplier as i64,
+                    at_least,
+                    weight: 1.0 / (1.0 + far * far),
+                });
+            }
+        }
+    }
+    limits
+}
+
 /// True where every fast kernel rescales in its short form: `shift` in `33..=55`, or a multiplier of 0.
 pub fn is_fast(r: Requant) -> bool {
     r.multiplier == 0 || (33..=55).contains(&r.shift)
@@ -76,13 +199,30 @@ pub struct AddFactors {
 /// # Errors
 /// [`FactorTooLarge`] above `2^21`.
 pub fn add_factors(factor_a: f64, factor_b: f64) -> Result<AddFactors, FactorTooLarge> {
+    factors_up_to(f64::from(ops::Add::MULTIPLIER_MAX), factor_a, factor_b)
+}
+
+/// As [`add_factors`], with those of XNNPACK: the larger one has 21 bits.
+///
+/// # Errors
+/// [`FactorTooLarge`] above `2^20`.
+pub fn add_factors_of_21_bits(factor_a: f32, factor_b: f32) -> Result<AddFactors, FactorTooLarge> {
+    let largest = f64::from((1u32 << 21) - 1);
+    factors_up_to(largest, f64::from(factor_a), f64::from(factor_b))
+}
+
+fn factors_up_to(
+    multiplier_max: f64,
+    factor_a: f64,
+    factor_b: f64,
+) -> Result<AddFactors, FactorTooLarge> {
     let largest = factor_a.abs().max(factor_b.abs());
     if !(factor_a.is_finite() && factor_b.is_finite()) {
         return Err(FactorTooLarge(largest));
     }
     for shift in (1..=23u8).rev() {
         let scaled = |factor: f64| (factor * f64::from(1 << shift)).round_ties_even();
-        if scaled(largest) <= f64::from(ops::Add::MULTIPLIER_MAX) {
+        if scaled(largest) <= multiplier_max {
             return Ok(AddFactors {
                 multiplier_a: scaled(factor_a) as i32,
                 multiplier_b: scaled(factor_b) as i32,
@@ -183,6 +323,77 @@ mod tests {
         assert!(is_fast(requant(2f64.powi(-25)).unwrap()));
         assert!(!is_fast(requant(2f64.powi(-26)).unwrap()));
         assert!(is_fast(requant(0.0).unwrap()));
+    }
+
+    fn rescaled(r: Requant, acc: i64) -> i64 {
+        (acc * i64::from(r.multiplier) + (1 << (r.shift - 1))) >> r.shift
+    }
+
+    const ANYWHERE: Likely = Likely {
+        middle: 0.0,
+        deviation: 1e4,
+    };
+
+    #[test]
+    fn a_files_factor_rounds_as_single_precision_does() {
+        let (mut by_exact, mut by_fitted) = (0, 0);
+        for n in numbers(5).take(600) {
+            let factor = (1.0 + (n >> 41) as f32 / 2f32.powi(23)) * 2f32.powi(-8);
+            let peer = single_precision(factor);
+            let exact = requant(f64::from(factor)).unwrap();
+            let fitted = requant_as(&peer, f64::from(factor), [-128, 127], ANYWHERE).unwrap();
+            assert!(fitted.is_valid(), "{factor:e}: {fitted:?}");
+            // All accumulators whose result is not cut off.
+            let last = (127.0 / factor) as i64;
+            for acc in -last..=last {
+                let wanted = peer(acc);
+                by_exact += i64::from(rescaled(exact, acc) != wanted);
+                by_fitted += i64::from(rescaled(fitted, acc) != wanted);
+                assert!((rescaled(fitted, acc) - wanted).abs() <= 1);
+            }
+        }
+        assert!(
+            by_exact > 50 && by_fitted * 3 < by_exact,
+            "{by_exact} {by_fitted}"
+        );
+    }
+
+    #[test]
+    fn the_likely_accumulators_come_first() {
+        // All odd multiples of 4 are halves, and go to even: 0.5 to 0, 1.5 to 2. One multiplier sends all of a sign the same way.
+        let factor = 0.125;
+        let near = |middle: f64| Likely {
+            middle,
+            deviation: 1.0,
+        };
+        let of = |likely| requant_as(single_precision(factor), 0.125, [-128, 127], likely).unwrap();
+        assert_eq!(rescaled(of(near(4.0)), 4), 0);
+        assert_eq!(rescaled(of(near(12.0)), 12), 2);
+        assert_eq!(rescaled(of(near(-4.0)), -4), 0);
+        assert_eq!(rescaled(of(near(-12.0)), -12), -2);
+    }
+
+    #[test]
+    fn a_factor_without_results_beside_halves_stays_exact() {
+        let exact = requant(1e-9).unwrap();
+        let fitted = requant_as(single_precision(1e-9), 1e-9, [-128, 127], ANYWHERE).unwrap();
+        assert_eq!(fitted, exact);
+        assert!(requant_as(single_precision(1e20), 1e20, [-128, 127], ANYWHERE).is_err());
+    }
+
+    #[test]
+    fn factors_of_21_bits_are_those_of_xnnpack() {
+        // 0.75 * 2^19 and the nearest to 2.045213 * 2^19: the larger has 21 bits.
+        let f = add_factors_of_21_bits(0.75, 2.045_213).unwrap();
+        assert_eq!(
+            (f.multiplier_a, f.multiplier_b, f.shift),
+            (393_216, 1_072_281, 19)
+        );
+        let f = add_factors_of_21_bits(1.0, -0.25).unwrap();
+        assert_eq!(
+            (f.multiplier_a, f.multiplier_b, f.shift),
+            (1 << 20, -(1 << 18), 20)
+        );
     }
 
     #[test]

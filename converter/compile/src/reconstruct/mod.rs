@@ -339,7 +339,7 @@ impl Sequence<'_> {
             input,
             output,
             chosen: chosen.as_ref().map(Into::into),
-            scales: None,
+            of_file: None,
         });
         let Ok(integers) = integers else {
             // Lowering will say what is wrong.

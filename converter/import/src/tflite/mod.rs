@@ -10,7 +10,7 @@ mod operators;
 mod sparse;
 mod tensor;
 
-use ocellus_ir::BorderType;
+use ocellus_ir::{BorderType, Rounding};
 use sha2::{Digest, Sha256};
 use tract_tflite::tflite::{Model, Operator, TensorType};
 
@@ -61,6 +61,9 @@ pub(crate) fn import(bytes: &[u8], options: &ImportOptions) -> Outcome<Imported>
         }
     }
     outputs(&mut importer)?;
+    importer.graph.rounding = Rounding::LiteRt {
+        unsigned: stores_unsigned(&importer.file, &operators)?,
+    };
     let subgraphs = model.subgraphs().map_or(0, |graphs| graphs.len());
     if subgraphs > 1 {
         importer.notes.push(format!(
@@ -79,6 +82,19 @@ pub(crate) fn import(bytes: &[u8], options: &ImportOptions) -> Outcome<Imported>
         source_sha256: Sha256::digest(bytes).into(),
         notes: importer.notes,
     })
+}
+
+/// True for files of the older scheme, which store activations as `uint8`.
+fn stores_unsigned(file: &TfLiteFile<'_>, operators: &[Operator<'_>]) -> Outcome<bool> {
+    for operator in operators {
+        for index in operator.outputs().iter().flatten() {
+            let (_, info) = file.tensor(index)?;
+            if info.ty == TensorType::UINT8 && info.quantization.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The file's own entries, as far as they are text.
