@@ -7,7 +7,7 @@
         writes litert_operators.npz beside this file: a model for each operator, its inputs and what LiteRT makes of them. The gate reads it.
     target/peers/bin/python tests/models/vectors/litert.py models OUT MODEL.tflite... [--inputs IN.npy] [--samples N] [--kernels WHICH]
         writes OUT/NAME.npz for each model: itself, inputs and outputs of N samples (from IN.npy, samples along the first axis, or from a
-        seed), and every tensor of the first sample. The test `whole_models` reads the folder that OCELLUS_LITERT names.
+        seed), and every tensor of the first sample. The test `whole_models` reads the folder that OCELLUS_PEERS names.
     target/peers/bin/python tests/models/vectors/litert.py agreement A/NAME.npz B/NAME.npz
         says how far two of LiteRT's ways to run one model on the same inputs are from each other.
 

@@ -1,9 +1,10 @@
-//! Whole models against LiteRT, from the folder of `vectors/litert.py models` that `OCELLUS_LITERT` names: the long form.
+//! Whole models against LiteRT and ONNX Runtime, from the folder of `litert.py models` and `onnx_runtime.py models` that `OCELLUS_PEERS` names: the
+//! long form.
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use ocellus_ir::{BorderType, Executor, Graph, View, eval};
+use ocellus_ir::{Executor, Graph, View, eval};
 
 use crate::operators::{as_the_user_sees, compiled, graphs, on_the_device};
 use crate::vectors::{Case, read_whole};
@@ -117,18 +118,21 @@ fn layers(case: &Case, graph: &Graph) -> Option<(f32, String)> {
 }
 
 #[test]
-fn whole_models_agree_with_litert() {
-    let Some(folder) = std::env::var_os("OCELLUS_LITERT").map(PathBuf::from) else {
-        say("SKIPPED whole_models_agree_with_litert: OCELLUS_LITERT names no folder of vectors");
+fn whole_models_agree_with_their_peers() {
+    let Some(folder) = std::env::var_os("OCELLUS_PEERS").map(PathBuf::from) else {
+        say(
+            "SKIPPED whole_models_agree_with_their_peers: OCELLUS_PEERS names no folder of vectors",
+        );
         return;
     };
-    let files = std::fs::read_dir(&folder).expect("the folder of OCELLUS_LITERT");
+    let files = std::fs::read_dir(&folder).expect("the folder of OCELLUS_PEERS");
     let mut files: Vec<PathBuf> = files.map(|entry| entry.expect("a file").path()).collect();
     files.sort();
     for path in files {
         let case = read_whole(&path);
         let [imported, graph] = graphs(&case);
-        let quantized = graph.outputs.iter().any(|o| o.border != BorderType::F32);
+        let mut computed = graph.nodes.iter().map(|node| graph.tensor(node.output));
+        let quantized = computed.any(|tensor| tensor.grid.is_some());
         let samples = case.inputs[0].shape[0];
         // What the device cannot hold yet is said, and the graph compared all the same.
         let device = quantized.then(|| compiled(&case.name, &graph));

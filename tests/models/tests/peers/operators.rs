@@ -6,19 +6,29 @@ use ocellus_compile::interpret::{Interpreter, Taps};
 use ocellus_compile::{Calibration, Method, Options, compile};
 use ocellus_data::Array;
 use ocellus_import::{ImportOptions, import_bytes};
-use ocellus_ir::{BorderType, Executor, Graph, Output};
+use ocellus_ir::{BorderType, Executor, Graph, Op, Output, View, eval};
 
 use ocellus_kernels::{Kernels, WithKernels, best, dispatch};
 
 use crate::vectors::{Case, read};
 
+/// LiteRT's cases.
 pub(crate) fn cases() -> Vec<Case> {
-    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/litert_operators.npz"))
+    of("litert_operators.npz")
+}
+
+fn of(file: &str) -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
+    read(&folder.join(file))
 }
 
 /// The graph of a case, as it is imported and after the passes.
 pub(crate) fn graphs(case: &Case) -> [Graph; 2] {
-    let name = format!("{}.tflite", case.name);
+    let format = match case.model.get(4..8) {
+        Some(b"TFL3") => "tflite",
+        _ => "onnx",
+    };
+    let name = format!("{}.{format}", case.name);
     let imported = import_bytes(&name, &case.model, &ImportOptions::default());
     let graph = imported.unwrap_or_else(|error| panic!("{error}")).graph;
     let mut optimized = graph.clone();
@@ -58,13 +68,15 @@ fn worst(ours: &[f32], theirs: &Array, border: BorderType) -> f32 {
         })
 }
 
-/// How far an operator may be from LiteRT: an integer kernel one step, a function by table two.
+/// How far an operator may be from its peer: an integer kernel one step, a function by table two.
 fn allowed(name: &str, border: BorderType) -> f32 {
     let table = [
         "softmax",
         "log_softmax",
         "logistic",
+        "sigmoid",
         "tanh",
+        "swish",
         "hard_swish",
         "squared_difference",
     ];
@@ -79,8 +91,19 @@ fn allowed(name: &str, border: BorderType) -> f32 {
 fn the_graph_computes_what_litert_computes() {
     let cases = cases();
     assert!(cases.len() >= 150, "{} cases", cases.len());
+    graphs_agree(&cases);
+}
+
+#[test]
+fn the_graph_computes_what_onnx_runtime_computes() {
+    let cases = of("onnx_runtime_operators.npz");
+    assert!(cases.len() >= 130, "{} cases", cases.len());
+    graphs_agree(&cases);
+}
+
+fn graphs_agree(cases: &[Case]) {
     let mut wrong = Vec::new();
-    for case in &cases {
+    for case in cases {
         for (graph, stage) in graphs(case).iter().zip(["imported", "optimized"]) {
             let inputs: Vec<Vec<f32>> = case.inputs.iter().map(|x| x.values.to_f32()).collect();
             let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
@@ -104,18 +127,23 @@ fn the_graph_computes_what_litert_computes() {
 struct Run<'a>(&'a Interpreter, &'a [Vec<i8>]);
 
 impl WithKernels for Run<'_> {
-    type Output = Vec<Vec<i8>>;
+    /// Integers, and the real numbers that they stand for.
+    type Output = (Vec<Vec<i8>>, Vec<Vec<f32>>);
 
-    fn run<K: Kernels>(self, kernels: K) -> Vec<Vec<i8>> {
+    fn run<K: Kernels>(self, kernels: K) -> Self::Output {
         let Run(interpreter, inputs) = self;
         let outcome = interpreter
             .run(kernels, inputs, Taps::None)
             .expect("it runs");
-        interpreter.assemble_quantized(&outcome)
+        let real = interpreter.assemble(&outcome).into_iter();
+        (
+            interpreter.assemble_quantized(&outcome),
+            real.map(|(_, _, values)| values).collect(),
+        )
     }
 }
 
-/// What the device makes of the integers of a quantized model, in the file's integers.
+/// What the device makes of what a quantized file takes, as the file hands it out.
 pub(crate) fn on_the_device(
     interpreter: &Interpreter,
     graph: &Graph,
@@ -125,27 +153,38 @@ pub(crate) fn on_the_device(
         .inputs
         .iter()
         .zip(inputs)
-        .map(|(input, values)| {
-            let below = if input.border == BorderType::U8 {
-                128.0
-            } else {
-                0.0
+        .enumerate()
+        .map(|(position, (input, data))| {
+            let order = input.order.clone();
+            let view = View {
+                shape: &input.shape,
+                data,
             };
-            values.iter().map(|v| (v - below) as i8).collect()
+            let values = eval(&Op::Transpose { order }, None, &[view]).expect("its own axes");
+            match above_s8(input.border) {
+                Some(above) => values.iter().map(|v| (v - above) as i8).collect(),
+                None => interpreter.quantize_input(position, &values),
+            }
         })
         .collect();
-    let results = dispatch(best(), Run(interpreter, &inputs)).expect("this machine's best");
-    let outputs = graph.outputs.iter().zip(results);
+    let (integers, reals) =
+        dispatch(best(), Run(interpreter, &inputs)).expect("this machine's best");
+    let outputs = graph.outputs.iter().zip(integers.iter().zip(reals));
     outputs
-        .map(|(output, values)| {
-            let above = if output.border == BorderType::U8 {
-                128.0
-            } else {
-                0.0
-            };
-            values.iter().map(|&q| f32::from(q) + above).collect()
+        .map(|(output, (integers, real))| match above_s8(output.border) {
+            Some(above) => integers.iter().map(|&q| f32::from(q) + above).collect(),
+            None => real,
         })
         .collect()
+}
+
+/// What a file's integers are above the device's; `None` where the file has real numbers.
+fn above_s8(border: BorderType) -> Option<f32> {
+    match border {
+        BorderType::U8 => Some(128.0),
+        BorderType::S8 => Some(0.0),
+        _ => None,
+    }
 }
 
 /// A quantized file becomes a device's without samples: its scales are its own.
@@ -158,10 +197,20 @@ pub(crate) fn compiled(name: &str, graph: &Graph) -> Result<Interpreter, String>
 
 #[test]
 fn the_device_computes_what_litert_computes() {
-    let cases = cases();
+    let mut cases = cases();
+    cases.retain(|case| !case.name.ends_with("_float"));
+    assert!(cases.len() >= 60, "{} cases", cases.len());
+    devices_agree(&cases);
+}
+
+#[test]
+fn the_device_computes_what_onnx_runtime_computes() {
+    devices_agree(&of("onnx_runtime_operators.npz"));
+}
+
+fn devices_agree(cases: &[Case]) {
     let mut wrong = Vec::new();
-    let mut compared = 0;
-    for case in cases.iter().filter(|case| !case.name.ends_with("_float")) {
+    for case in cases {
         let [_, graph] = graphs(case);
         let interpreter = match compiled(&case.name, &graph) {
             Ok(interpreter) => interpreter,
@@ -178,8 +227,6 @@ fn the_device_computes_what_litert_computes() {
                 wrong.push(format!("{}: off by {off}", case.name));
             }
         }
-        compared += 1;
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(compared >= 60, "{compared} cases");
 }
