@@ -22,7 +22,7 @@ use crate::CompileError;
 const PERCENTILE: f64 = 99.999;
 
 /// How a range is chosen from what was observed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Method {
     /// The smallest and the largest value.
     MinMax,
@@ -33,13 +33,8 @@ pub enum Method {
     /// The range whose 256 steps tell most about the distribution of the values (Kullback-Leibler divergence).
     Entropy,
     /// For each tensor the one of several ranges with which its readers compute best.
+    #[default]
     PerTensor,
-}
-
-impl Default for Method {
-    fn default() -> Method {
-        Method::PerTensor
-    }
 }
 
 impl fmt::Display for Method {

@@ -212,12 +212,15 @@ impl Context<'_> {
     }
 }
 
+/// The values of each of a network's inputs.
+type Inputs = Vec<Vec<f32>>;
+
 /// Samples, and what was observed of others.
 struct Fold<'g> {
     context: Context<'g>,
     calibration: Calibration,
     candidates: Vec<Candidates>,
-    samples: Vec<Vec<Vec<f32>>>,
+    samples: Vec<Inputs>,
 }
 
 impl<'g> Fold<'g> {
@@ -237,7 +240,7 @@ impl<'g> Fold<'g> {
         } else {
             vec![(even.clone(), odd.clone()), (odd, even)]
         };
-        let fold = |(seen, samples): (Vec<Vec<Vec<f32>>>, _)| {
+        let fold = |(seen, samples): (Vec<Inputs>, _)| {
             let seen = seen.into_iter().map(|inputs| Sample {
                 inputs,
                 sha256: None,
@@ -362,7 +365,7 @@ struct Outputs<'g> {
     graph: &'g Graph,
     deciding: Vec<TensorId>,
     /// By fold and sample: inputs, and the deciding tensors in float.
-    folds: Vec<Vec<(Vec<Vec<f32>>, Vec<Vec<f32>>)>>,
+    folds: Vec<Vec<(Inputs, Vec<Vec<f32>>)>>,
 }
 
 impl<'g> Outputs<'g> {
@@ -379,7 +382,7 @@ impl<'g> Outputs<'g> {
         };
         let float = |fold: &Fold<'_>| {
             let samples: Vec<_> = fold.samples.iter().take(count).cloned().collect();
-            let float = |inputs: Vec<Vec<f32>>| {
+            let float = |inputs: Inputs| {
                 let float = outputs.run(&inputs, None)?;
                 Ok((inputs, float))
             };
