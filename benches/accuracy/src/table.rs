@@ -164,7 +164,8 @@ const QUANTIZED: &str = "
 
 These files bring their scales: they are converted without calibration data and measured on all pictures. The `*_qdq.onnx` are compared with tract, node by node;
 the `.tflite` with the same file in the converter's own float execution on the file's 8-bit grids, which is no second opinion. Not here: ic_resnet8_qdq.onnx,
-whose answers are no better than chance in tract and in int8, so that agreement says nothing.
+whose answers are no better than chance in tract and in int8, so that agreement says nothing. Float execution of such a file is not what its own runtime computes: how the device
+agrees with LiteRT and ONNX Runtime on the same files is in [testing](testing.md).
 
 ";
 
