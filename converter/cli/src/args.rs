@@ -60,7 +60,7 @@ pub(crate) struct DoctorArgs {
 pub(crate) struct SourceArgs {
     /// Fixes or overrides the shape of an input: NAME=1x3x224x224.
     #[arg(long = "input", value_name = "NAME=SHAPE", value_parser = parse_input_shape)]
-    pub(crate) inputs: Vec<(String, Vec<usize>)>,
+    pub(crate) input_shapes: Vec<(String, Vec<usize>)>,
     /// Ends the model at a tensor, which becomes an output in place of the file's; may be repeated. A refusal names the tensors where a model would
     /// be cut; a name may end in `...` where one tensor alone begins so.
     #[arg(long = "cut", value_name = "TENSOR")]

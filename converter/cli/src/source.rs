@@ -32,7 +32,7 @@ impl Source {
             has_recipe: recipe.is_some(),
             recipe: recipe.unwrap_or_default(),
             options: ImportOptions {
-                input_shapes: args.inputs.clone(),
+                input_shapes: args.input_shapes.clone(),
                 outputs: args.cut.clone(),
             },
         })

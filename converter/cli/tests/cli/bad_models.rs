@@ -95,6 +95,13 @@ fn a_size_that_is_open() {
         "--input",
         "x=1x3x8x8",
     ]);
+    w.npy("x.npy", &[1, 3, 8, 8], &[0.5; 3 * 8 * 8]);
+    for command in [
+        &["run", "open.onnx", "x.npy"][..],
+        &["compare", "open.onnx", "ok.oce", "x.npy"],
+    ] {
+        w.succeed(&[command, &["--input", "x=1x3x8x8"]].concat());
+    }
 }
 
 #[test]
