@@ -142,27 +142,37 @@ impl Histogram {
                 })
                 .sum::<f64>()
         };
-        let (mut low, mut high) = (min, max);
-        // One side, then the other, twice: the error is nearly separable.
-        for _ in 0..2 {
-            let mut best = error(low, high);
-            for step in 1..=70 {
-                let candidate = max * (1.0 - f64::from(step) / 100.0);
-                let e = error(low, candidate);
-                if e < best {
-                    (best, high) = (e, candidate);
-                }
-            }
-            for step in 1..=70 {
-                let candidate = min * (1.0 - f64::from(step) / 100.0);
-                let e = error(candidate, high);
-                if e < best {
-                    (best, low) = (e, candidate);
-                }
-            }
-        }
+        let (low, high) = narrowed((min, max), 70, error);
         Some((low as f32, high as f32))
     }
+}
+
+/// The part of a range, which contains zero, of the least error: each side is shortened by up to `steps` hundredths of its length.
+pub(crate) fn narrowed(
+    (min, max): (f64, f64),
+    steps: u32,
+    error: impl Fn(f64, f64) -> f64,
+) -> (f64, f64) {
+    let (mut low, mut high) = (min, max);
+    // One side, then the other, twice: the error is nearly separable.
+    for _ in 0..2 {
+        let mut best = error(low, high);
+        for step in 1..=steps {
+            let candidate = max * (1.0 - f64::from(step) / 100.0);
+            let e = error(low, candidate);
+            if e < best {
+                (best, high) = (e, candidate);
+            }
+        }
+        for step in 1..=steps {
+            let candidate = min * (1.0 - f64::from(step) / 100.0);
+            let e = error(candidate, high);
+            if e < best {
+                (best, low) = (e, candidate);
+            }
+        }
+    }
+    (low, high)
 }
 
 #[cfg(test)]

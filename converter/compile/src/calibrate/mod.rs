@@ -13,6 +13,7 @@ use std::str::FromStr;
 use ocellus_format::{CalibrationData, SampleSet};
 use ocellus_ir::{BorderType, Executor, Graph, TensorId};
 
+pub(crate) use histogram::narrowed;
 pub use histogram::{BIN_COUNT, Histogram};
 use kept::KeptSamples;
 

@@ -5,11 +5,9 @@
 
 use ocellus_ir::{Graph, Node, Op};
 
-use crate::calibrate::Histogram;
+use crate::calibrate::{Histogram, narrowed};
 
-/// A side of the range is shortened in steps of this share of its length.
-const STEP: f64 = 0.01;
-/// Steps that are tried: at least 2 % stay.
+/// Hundredths of a side's length that may go: at least 2 % stay.
 const STEPS: u32 = 98;
 
 /// A function of one value on the bins of a histogram.
@@ -94,25 +92,7 @@ pub(super) fn range(
     let error =
         |low: f64, high: f64| -> f64 { readers.iter().map(|r| r.error(&middles, low, high)).sum() };
     let (min, max) = (f64::from(min.min(0.0)), f64::from(max.max(0.0)));
-    let (mut low, mut high) = (min, max);
-    // One side, then the other, twice: the error is nearly separable.
-    for _ in 0..2 {
-        let mut best = error(low, high);
-        for step in 1..=STEPS {
-            let candidate = min * (1.0 - STEP * f64::from(step));
-            let e = error(candidate, high);
-            if e < best {
-                (best, low) = (e, candidate);
-            }
-        }
-        for step in 1..=STEPS {
-            let candidate = max * (1.0 - STEP * f64::from(step));
-            let e = error(low, candidate);
-            if e < best {
-                (best, high) = (e, candidate);
-            }
-        }
-    }
+    let (low, high) = narrowed((min, max), STEPS, error);
     (high > low).then_some((low as f32, high as f32))
 }
 

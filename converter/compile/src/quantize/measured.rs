@@ -16,7 +16,7 @@ use super::{Quantization, behind, copies, joins, params};
 use crate::CompileError;
 use crate::calibrate::{Calibration, Method, Sample};
 
-/// How a range may be chosen. The last of them all is what a tensor's readers tell apart, within the range of the set's first method.
+/// How a range may be chosen.
 const METHODS: [Method; 5] = [
     Method::MinMax,
     Method::Percentile(99.999),
@@ -25,7 +25,7 @@ const METHODS: [Method; 5] = [
     Method::LeastError,
 ];
 
-/// What a set of ranges chooses from. Later ones may cut more away.
+/// The methods that a set of ranges chooses from, beside what a tensor's readers tell apart within the range of the first. Later sets may cut more away.
 const SETS: [&[Method]; 3] = [
     &[METHODS[0]],
     &[METHODS[1], METHODS[0]],

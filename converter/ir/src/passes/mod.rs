@@ -19,6 +19,8 @@ mod normalize;
 mod pool;
 mod shuffle;
 mod softmax;
+#[cfg(test)]
+mod spelled;
 mod structure;
 #[cfg(test)]
 mod tests;

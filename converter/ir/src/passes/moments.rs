@@ -152,13 +152,9 @@ fn last(staged: &[crate::Node], otherwise: TensorId) -> TensorId {
 
 #[cfg(test)]
 mod tests {
-    use crate::passes::{Options, optimize};
+    use crate::passes::spelled::{self, node};
     use crate::random::Random;
-    use crate::{BinaryOp, BorderType, Executor, Graph, Op, TensorId, UnaryOp};
-
-    fn node(graph: &mut Graph, op: Op, inputs: &[TensorId]) -> TensorId {
-        graph.add_node(op.name(), op, inputs).unwrap()
-    }
+    use crate::{BinaryOp, BorderType, Graph, Op, UnaryOp};
 
     #[derive(Clone, Copy, PartialEq)]
     enum Rest {
@@ -227,14 +223,7 @@ mod tests {
         let other = whole(&mut graph, other);
         let y = node(&mut graph, Op::Binary(BinaryOp::Add), &[product, other]);
         graph.add_output("y", y, BorderType::F32);
-        let x = Random::new(9).values(120);
-        let run = |graph: &Graph| Executor::new(graph).unwrap().run(&[&x], &mut |_, _| {});
-        let before = run(&graph).unwrap();
-        optimize(&mut graph, &Options::default()).unwrap();
-        let after = run(&graph).unwrap();
-        let worst = before[0].iter().zip(&after[0]).map(|(a, b)| (a - b).abs());
-        let names = graph.nodes.iter().map(|node| node.op.name()).collect();
-        (names, worst.fold(0.0, f32::max))
+        spelled::optimized(graph)
     }
 
     #[test]

@@ -325,9 +325,9 @@ fn fold(graph: &mut Graph, links: &Links, index: usize) -> Result<bool, GraphErr
 
 #[cfg(test)]
 mod tests {
-    use crate::passes::{Options, optimize};
+    use crate::passes::spelled::{self, node};
     use crate::random::Random;
-    use crate::{BinaryOp, BorderType, Executor, Graph, Op, TensorId, UnaryOp};
+    use crate::{BinaryOp, BorderType, Graph, Op, TensorId, UnaryOp};
 
     struct Spelling {
         axes: Vec<usize>,
@@ -336,10 +336,6 @@ mod tests {
         centered: bool,
         square: fn(&mut Graph, TensorId) -> TensorId,
         quotient: fn(&mut Graph, TensorId, TensorId) -> TensorId,
-    }
-
-    fn node(graph: &mut Graph, op: Op, inputs: &[TensorId]) -> TensorId {
-        graph.add_node(op.name(), op, inputs).unwrap()
     }
 
     fn power(graph: &mut Graph, x: TensorId, exponent: f32) -> TensorId {
@@ -382,15 +378,7 @@ mod tests {
 
     /// What is left after all passes, and how far its result is from the original's.
     fn optimized(spelling: &Spelling) -> (Vec<&'static str>, f32) {
-        let mut graph = spelled_out(spelling);
-        let x = Random::new(9).values(120);
-        let run = |graph: &Graph| Executor::new(graph).unwrap().run(&[&x], &mut |_, _| {});
-        let before = run(&graph).unwrap();
-        optimize(&mut graph, &Options::default()).unwrap();
-        let after = run(&graph).unwrap();
-        let worst = before[0].iter().zip(&after[0]).map(|(a, b)| (a - b).abs());
-        let names = graph.nodes.iter().map(|node| node.op.name()).collect();
-        (names, worst.fold(0.0, f32::max))
+        spelled::optimized(spelled_out(spelling))
     }
 
     fn usual() -> Spelling {

@@ -71,13 +71,8 @@ pub(super) fn find(graph: &mut Graph, links: &Links, index: usize) -> Result<boo
 
 #[cfg(test)]
 mod tests {
-    use crate::passes::{Options, optimize};
-    use crate::random::Random;
-    use crate::{BinaryOp, BorderType, Executor, Graph, Op, TensorId, UnaryOp};
-
-    fn node(graph: &mut Graph, op: Op, inputs: &[TensorId]) -> TensorId {
-        graph.add_node(op.name(), op, inputs).unwrap()
-    }
+    use crate::passes::spelled::{self, node};
+    use crate::{BinaryOp, BorderType, Graph, Op, UnaryOp};
 
     /// Exponentials of a tensor, less its mean where `shifted`, by their sum over `over`.
     fn optimized(
@@ -116,14 +111,7 @@ mod tests {
             node(&mut graph, Op::Binary(BinaryOp::Div), &[powers, sum])
         };
         graph.add_output("y", y, BorderType::F32);
-        let x = Random::new(9).values(120);
-        let run = |graph: &Graph| Executor::new(graph).unwrap().run(&[&x], &mut |_, _| {});
-        let before = run(&graph).unwrap();
-        optimize(&mut graph, &Options::default()).unwrap();
-        let after = run(&graph).unwrap();
-        let worst = before[0].iter().zip(&after[0]).map(|(a, b)| (a - b).abs());
-        let names = graph.nodes.iter().map(|node| node.op.name()).collect();
-        (names, worst.fold(0.0, f32::max))
+        spelled::optimized(graph)
     }
 
     #[test]
