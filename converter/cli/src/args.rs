@@ -123,6 +123,9 @@ pub(crate) struct RunArgs {
     /// Writes every output as .npy into a folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) outputs: Option<PathBuf>,
+    /// Writes every input as .npy into a folder, as the model reads it: what another runtime is given for the same answer.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) inputs_read: Option<PathBuf>,
     /// Draws detections over the picture.
     #[arg(long, value_name = "OUT.png")]
     pub(crate) draw: Option<PathBuf>,

@@ -8,11 +8,10 @@ use ocellus_compile::Passes;
 use ocellus_compile::equalize::Factors;
 use ocellus_compile::interpret::{Tapped, Taps};
 use ocellus_evaluate::{LayerError, OwnError, Share, worst_first};
-use ocellus_format::{DType, QParams, elements};
 use ocellus_ir::{Executor, Graph};
 
 use crate::commands::convert::border_of;
-use crate::commands::run::{quantized_inputs, run_here};
+use crate::commands::run::{inputs_read, run_here};
 use crate::input::{Border, Given};
 use crate::output::progress;
 use crate::source::{FloatModel, ModelFile, Source};
@@ -174,19 +173,8 @@ pub(crate) fn measure(
 fn taps(file: &ModelFile, given: &Given, input: &str) -> Result<HashMap<String, Tapped>> {
     let given = std::slice::from_ref(given);
     let mut taps = run_here(file, given, None, Taps::All)?.outcome.taps;
-    let (values, _) = quantized_inputs(file, given)?;
-    if let Some(values) = values.into_iter().next() {
-        let dtype = file.interpreter.input_dtype(0).unwrap_or(DType::S8);
-        let tapped = Tapped {
-            shape: vec![elements(dtype, &values).count()],
-            dtype,
-            qparams: file.interpreter.input_qparams(0).unwrap_or(QParams {
-                scale: 1.0,
-                zero_point: 0,
-            }),
-            values,
-        };
-        taps.insert(input.to_owned(), tapped);
+    if let Some(read) = inputs_read(file, given)?.into_iter().next() {
+        taps.insert(input.to_owned(), read);
     }
     Ok(taps)
 }

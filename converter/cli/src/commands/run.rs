@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ocellus_compile::interpret::{Outcome, Taps};
+use ocellus_compile::interpret::{Outcome, Tapped, Taps};
 use ocellus_data::{Array, TaskRecipe, Values, write_npy};
-use ocellus_format::{BorderType, Isa, Preprocess, QParams, Task};
+use ocellus_format::{BorderType, DType, Isa, Preprocess, QParams, Task};
 use ocellus_image::Geometry;
 use ocellus_import::ReferenceInput;
 use ocellus_kernels::{Kernels, WithKernels, best, dispatch};
@@ -21,13 +21,13 @@ use crate::layout::{PictureAxes, transpose};
 use crate::output::print_json;
 use crate::source::{ModelFile, Source, is_model_file};
 
-/// An output in its user's terms.
-pub(crate) struct UserOutput {
+/// An input or an output in its user's terms.
+pub(crate) struct UserArray {
     pub(crate) name: String,
     pub(crate) array: Array,
 }
 
-impl UserOutput {
+impl UserArray {
     fn dtype(&self) -> &'static str {
         match self.array.values {
             Values::F32(_) => "f32",
@@ -58,7 +58,7 @@ pub(crate) struct Ran {
 
 pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
     let source = Source::new(&args.source)?;
-    let (outputs, answer, labels, isa, given) = if is_model_file(&args.model)? {
+    let ran = if is_model_file(&args.model)? {
         run_model_file(args)?
     } else {
         if args.board.is_some() || args.isa.is_some() {
@@ -73,20 +73,22 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
         )?;
         run_float(&args.model, &source, &args.inputs)?
     };
+    let RunResult {
+        inputs,
+        outputs,
+        answer,
+        labels,
+        isa,
+        given,
+    } = ran;
     if let Some(path) = &args.draw {
         draw(path, &given, &answer)?;
     }
+    if let Some(folder) = &args.inputs_read {
+        write_arrays(folder, &inputs)?;
+    }
     if let Some(folder) = &args.outputs {
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let mut used: Vec<String> = Vec::new();
-        for (index, output) in outputs.iter().enumerate() {
-            let mut name = file_name(&output.name);
-            if used.contains(&name) {
-                name = format!("{name}_{index}");
-            }
-            used.push(name.clone());
-            write_npy(&folder.join(format!("{name}.npy")), &output.array)?;
-        }
+        write_arrays(folder, &outputs)?;
     }
     if json {
         let mut fields = Map::new();
@@ -119,10 +121,25 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// An output's name without what file systems give a meaning.
-fn file_name(output: &str) -> String {
+/// Writes each array as `.npy` under its name.
+fn write_arrays(folder: &Path, arrays: &[UserArray]) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let mut used: Vec<String> = Vec::new();
+    for (index, array) in arrays.iter().enumerate() {
+        let mut name = file_name(&array.name);
+        if used.contains(&name) {
+            name = format!("{name}_{index}");
+        }
+        used.push(name.clone());
+        write_npy(&folder.join(format!("{name}.npy")), &array.array)?;
+    }
+    Ok(())
+}
+
+/// An array's name without what file systems give a meaning.
+fn file_name(array: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    output
+    array
         .chars()
         .map(|c| if kept(c) { c } else { '_' })
         .collect()
@@ -163,7 +180,16 @@ fn draw(path: &Path, given: &[Given], answer: &Answer) -> Result<()> {
     Ok(picture.write_png(path)?)
 }
 
-type RunResult = (Vec<UserOutput>, Answer, Vec<String>, String, Vec<Given>);
+/// What came of a run, and what it was given.
+struct RunResult {
+    /// As the model read them.
+    inputs: Vec<UserArray>,
+    outputs: Vec<UserArray>,
+    answer: Answer,
+    labels: Vec<String>,
+    isa: String,
+    given: Vec<Given>,
+}
 
 fn run_model_file(args: &RunArgs) -> Result<RunResult> {
     let file = ModelFile::open(&args.model)?;
@@ -179,17 +205,73 @@ fn run_model_file(args: &RunArgs) -> Result<RunResult> {
         }
     };
     let answer = answer::answer(&file.interpreter, &ran.outcome, task, ran.geometry);
-    Ok((
-        user_outputs(&file, &ran.outcome),
+    Ok(RunResult {
+        inputs: user_inputs(&file, &given)?,
+        outputs: user_outputs(&file, &ran.outcome),
         answer,
         labels,
         isa,
         given,
-    ))
+    })
+}
+
+/// Values as numbers of the source's type: `real` of what is stored as `quantized`.
+fn in_the_users_type(border: BorderType, quantized: Vec<i8>, real: Vec<f32>) -> Values {
+    match border {
+        BorderType::F32 => Values::F32(real),
+        BorderType::U8 => Values::U8(
+            quantized
+                .iter()
+                .map(|&q| (i16::from(q) + 128) as u8)
+                .collect(),
+        ),
+        BorderType::S8 => Values::I8(quantized),
+        BorderType::S32 => Values::I32(real.iter().map(|&v| v as i32).collect()),
+        BorderType::S64 => Values::I64(real.iter().map(|&v| v as i64).collect()),
+    }
+}
+
+/// A model file's inputs as its first operators read them.
+pub(crate) fn inputs_read(file: &ModelFile, given: &[Given]) -> Result<Vec<Tapped>> {
+    let (inputs, _) = quantized_inputs(file, given)?;
+    let read = borders(file).into_iter().zip(inputs).enumerate();
+    Ok(read
+        .map(|(position, (border, values))| Tapped {
+            shape: border.order.iter().map(|&a| border.shape[a]).collect(),
+            qparams: qparams(file, position),
+            dtype: file.interpreter.input_dtype(position).unwrap_or(DType::S8),
+            values,
+        })
+        .collect())
+}
+
+/// The same as the source's user knows them.
+fn user_inputs(file: &ModelFile, given: &[Given]) -> Result<Vec<UserArray>> {
+    let sources = file.interpreter.info().inputs.iter();
+    let inputs = sources.zip(borders(file)).zip(inputs_read(file, given)?);
+    Ok(inputs
+        .enumerate()
+        .map(|(position, ((source, border), read))| {
+            let mut order = vec![0; border.order.len()];
+            for (axis, &from) in border.order.iter().enumerate() {
+                order[from] = axis;
+            }
+            let real = transpose(&read.shape, &read.dequantized(), &order);
+            let quantized = file.interpreter.quantize_input(position, &real);
+            let array = Array {
+                shape: border.shape,
+                values: in_the_users_type(source.border, quantized, real),
+            };
+            UserArray {
+                name: border.name,
+                array,
+            }
+        })
+        .collect())
 }
 
 /// The outputs as the source's user knows them.
-pub(crate) fn user_outputs(file: &ModelFile, outcome: &Outcome) -> Vec<UserOutput> {
+pub(crate) fn user_outputs(file: &ModelFile, outcome: &Outcome) -> Vec<UserArray> {
     let assembled = file.interpreter.assemble(outcome);
     let raw = file.interpreter.assemble_quantized(outcome);
     let outputs = file
@@ -201,19 +283,8 @@ pub(crate) fn user_outputs(file: &ModelFile, outcome: &Outcome) -> Vec<UserOutpu
         .zip(raw);
     outputs
         .map(|((border, (name, shape, real)), quantized)| {
-            let values = match border.border {
-                BorderType::F32 => Values::F32(real),
-                BorderType::U8 => Values::U8(
-                    quantized
-                        .iter()
-                        .map(|&q| (i16::from(q) + 128) as u8)
-                        .collect(),
-                ),
-                BorderType::S8 => Values::I8(quantized),
-                BorderType::S32 => Values::I32(real.iter().map(|&v| v as i32).collect()),
-                BorderType::S64 => Values::I64(real.iter().map(|&v| v as i64).collect()),
-            };
-            UserOutput {
+            let values = in_the_users_type(border.border, quantized, real);
+            UserArray {
                 name,
                 array: Array { shape, values },
             }
@@ -246,16 +317,22 @@ pub(crate) fn quantized_inputs(
             bail!("input `{}` is no picture; give a .npy file", border.name);
         }
         let preprocess = preprocess.unwrap_or(PLAIN);
-        let q = file.interpreter.input_qparams(position).unwrap_or(QParams {
-            scale: 1.0,
-            zero_point: 0,
-        });
+        let q = qparams(file, position);
         let quantize = |values: &[f32]| file.interpreter.quantize_input(position, values);
         let (values, place) = given.quantized(border, &preprocess, q, quantize)?;
         geometry = geometry.or(place);
         inputs.push(values);
     }
     Ok((inputs, geometry))
+}
+
+/// Scale and zero point of an input.
+fn qparams(file: &ModelFile, position: usize) -> QParams {
+    let known = file.interpreter.input_qparams(position);
+    known.unwrap_or(QParams {
+        scale: 1.0,
+        zero_point: 0,
+    })
 }
 
 const PLAIN: Preprocess = Preprocess {
@@ -303,24 +380,45 @@ fn run_float(path: &Path, source: &Source, inputs: &[String]) -> Result<RunResul
     let runtime = FloatRuntime::open(path, source)?;
     let borders: Vec<Border> = runtime.inputs().iter().map(reference_border).collect();
     let given = assign(&borders, inputs)?;
+    let real = |name, shape, values| UserArray {
+        name,
+        array: Array {
+            shape,
+            values: Values::F32(values),
+        },
+    };
+    let read = float_inputs(&runtime, source, &given)?;
     let (outputs, answer) = float_answer(&runtime, source, &given)?;
-    let outputs = outputs
-        .into_iter()
-        .map(|o| UserOutput {
-            name: o.name,
-            array: Array {
-                shape: o.shape,
-                values: Values::F32(o.values),
-            },
-        })
-        .collect();
-    Ok((
-        outputs,
+    Ok(RunResult {
+        inputs: borders
+            .into_iter()
+            .zip(read)
+            .map(|(border, (values, _))| real(border.name, border.shape, values))
+            .collect(),
+        outputs: outputs
+            .into_iter()
+            .map(|o| real(o.name, o.shape, o.values))
+            .collect(),
         answer,
-        source.recipe.labels.clone(),
-        "float".to_owned(),
+        labels: source.recipe.labels.clone(),
+        isa: "float".to_owned(),
         given,
-    ))
+    })
+}
+
+/// A float model's inputs in the file's order of axes, and where a picture lies in them.
+fn float_inputs(
+    runtime: &FloatRuntime,
+    source: &Source,
+    given: &[Given],
+) -> Result<Vec<(Vec<f32>, Option<Geometry>)>> {
+    let inputs = runtime.inputs();
+    let inputs = inputs.iter().zip(given);
+    inputs
+        .map(|(input, given)| {
+            given.in_file_order(&reference_border(input), &source.preprocess(input.border)?)
+        })
+        .collect()
 }
 
 /// Runs a float model and decodes its outputs by the recipe, with the same task code as a device.
@@ -329,21 +427,15 @@ pub(crate) fn float_answer(
     source: &Source,
     given: &[Given],
 ) -> Result<(Vec<ocellus_import::ReferenceOutput>, Answer)> {
-    let mut values = Vec::new();
-    let mut geometry = None;
-    let inputs = runtime.inputs();
-    for (input, given) in inputs.iter().zip(given) {
-        let (array, place) =
-            given.in_file_order(&reference_border(input), &source.preprocess(input.border)?)?;
-        geometry = geometry.or(place);
-        values.push(array);
-    }
-    let slices: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
+    let read = float_inputs(runtime, source, given)?;
+    let geometry = read.iter().find_map(|&(_, place)| place);
+    let slices: Vec<&[f32]> = read.iter().map(|(values, _)| values.as_slice()).collect();
     let outputs = runtime.run(&slices)?;
     let names: Vec<String> = outputs.iter().map(|output| output.name.clone()).collect();
     let task = source.task(&names)?;
     // Tasks read maps with the channels last; a file in NCHW has them first.
-    let channels_first = inputs
+    let channels_first = runtime
+        .inputs()
         .first()
         .and_then(|input| PictureAxes::of(&input.shape))
         .is_some_and(|axes| !axes.channels_last);

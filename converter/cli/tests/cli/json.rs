@@ -104,6 +104,31 @@ fn run() {
     assert_eq!(value["outputs"][0]["dtype"], "f32");
 }
 
+/// What a model reads of a picture gives the same again as an array; a device's is rounded.
+#[test]
+fn inputs_as_they_are_read() {
+    let w = Workspace::converted();
+    w.picture("p.ppm", 3);
+    let values = ["model.onnx", "model.oce"].map(|model| {
+        let hash = |input: &str| {
+            let value = w.json(&["run", model, input, "--inputs-read", "read"]);
+            value["outputs"][0]["sha256"].clone()
+        };
+        let of_picture = hash("p.ppm");
+        let read = w.read("read/x.npy");
+        w.write("x.npy", &read);
+        assert_eq!(hash("x.npy"), of_picture, "{model}");
+        let array = npyz::NpyFile::new(&read[..]).unwrap();
+        assert_eq!(array.shape(), [1, 3, 8, 8], "the file's order of axes");
+        array.into_vec::<f32>().unwrap()
+    });
+    let [float, device] = values;
+    assert_ne!(float, device);
+    for (a, b) in float.iter().zip(device) {
+        assert!((a - b).abs() <= 1.0, "{a} and {b}: a step of 255 / 255");
+    }
+}
+
 #[test]
 fn run_with_a_task() {
     let w = Workspace::new();
@@ -181,6 +206,13 @@ fn evaluate() {
         (&value["samples"], &value["skipped"]),
         (&4.into(), &0.into())
     );
+    each_has(&value, "answers", "picture label answer against_answer");
+    let answers = value["answers"].as_array().unwrap();
+    let same = answers
+        .iter()
+        .filter(|a| a["answer"] == a["against_answer"]);
+    assert_eq!(value["agreement_same"], same.count());
+    assert_eq!(answers[3]["label"], 3);
     let value = w.json(&[
         "evaluate",
         "model.onnx",

@@ -6,13 +6,15 @@ use anyhow::{Result, bail};
 use ocellus_data::{BinaryRecipe, LabelFiles, LabelledFolder, TaskRecipe, read_boxes};
 use ocellus_evaluate::interval::{paired_difference, share};
 use ocellus_evaluate::{ClassifyTally, rank};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::{Agreement, Measured, Subject, percent};
 
-/// Two models' answers to a picture, and whether they are right.
+/// Two models' answers to pictures, and whether they are right.
 #[derive(Default)]
 struct Pairs {
+    /// Of `--json`, one a picture.
+    answers: Vec<Value>,
     samples: u64,
     right: u64,
     other_right: u64,
@@ -24,7 +26,10 @@ struct Pairs {
 }
 
 impl Pairs {
-    fn add(&mut self, answer: usize, other: Option<usize>, label: usize) {
+    fn add(&mut self, picture: &Path, answer: usize, other: Option<usize>, label: usize) {
+        self.answers.push(json!({
+            "picture": picture, "label": label, "answer": answer, "against_answer": other,
+        }));
         let right = answer == label;
         let other_right = other == Some(label);
         self.samples += 1;
@@ -35,7 +40,7 @@ impl Pairs {
         self.same += u64::from(other == Some(answer));
     }
 
-    fn measured(&self, task: &'static str, metric: &'static str, compared: bool) -> Measured {
+    fn measured(self, task: &'static str, metric: &'static str, compared: bool) -> Measured {
         let when = |estimate| if compared { estimate } else { None };
         Measured {
             task,
@@ -51,7 +56,7 @@ impl Pairs {
                 estimate: share(self.same, self.samples),
                 what: "answers",
             }),
-            fields: Map::new(),
+            fields: Map::from_iter([("answers".to_owned(), self.answers.into())]),
         }
     }
 }
@@ -75,14 +80,14 @@ pub(super) fn measure(subject: &Subject<'_>) -> Result<(Measured, u64)> {
             Some(other) => rank(&other.first()?.values, 1).first().copied(),
             None => None,
         };
-        Ok((scores.clone(), label, other))
+        Ok((index, scores.clone(), label, other))
     })?;
     let mut tally = ClassifyTally::default();
     let mut pairs = Pairs::default();
-    for (scores, label, other) in &rows {
+    for (index, scores, label, other) in &rows {
         tally.add(scores, *label, *other);
         if let Some(&strongest) = rank(scores, 1).first() {
-            pairs.add(strongest, *other, *label);
+            pairs.add(pictures[*index], strongest, *other, *label);
         }
     }
     let mut measured = pairs.measured("classify", "top1", subject.other.is_some());
@@ -139,15 +144,15 @@ pub(super) fn measure_binary(
             Ok(usize::from(rank(scores, 1).first() == Some(&task.yes)))
         };
         let other = other.as_ref().map(answer).transpose()?;
-        Ok((answer(&outputs)?, other, usize::from(label)))
+        Ok((index, answer(&outputs)?, other, usize::from(label)))
     })?;
     let mut pairs = Pairs::default();
-    for &(answer, other, label) in &rows {
-        pairs.add(answer, other, label);
+    for &(index, answer, other, label) in &rows {
+        pairs.add(pictures[index], answer, other, label);
     }
     let mut measured = pairs.measured("binary", "accuracy", subject.other.is_some());
     measured.lines = vec![("accuracy", percent(measured.value))];
-    let positive = rows.iter().filter(|row| row.2 == 1).count();
+    let positive = rows.iter().filter(|row| row.3 == 1).count();
     measured
         .fields
         .insert("labelled_yes".to_owned(), json!(positive));
