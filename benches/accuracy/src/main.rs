@@ -3,6 +3,7 @@
 
 mod measure;
 mod packages;
+mod peers;
 mod rows;
 mod sources;
 mod table;
@@ -18,7 +19,7 @@ use ocellus_setup::Host;
 use measure::Outcome;
 use rows::{ROWS, Row};
 
-/// Measures int8 against float, row by row.
+/// Measures int8 against float, or against a quantized file's own runtime, row by row.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask accuracy")]
 struct Args {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::rows::Row;
-use crate::sources;
+use crate::{peers, sources};
 
 /// What came of a row; kept in `target/accuracy/results`, so that rows can be measured one at a time.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -21,7 +21,7 @@ pub(crate) enum Outcome {
     NoData,
 }
 
-/// Of `ocellus evaluate --json`.
+/// Of `ocellus evaluate --json`, or put together from its answers and those of the file's own runtime.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Measured {
     pub(crate) samples: u64,
@@ -68,15 +68,23 @@ pub(crate) fn measure(host: &Host, row: &Row) -> Result<Outcome> {
     let mut evaluate = ocellus(host)?;
     evaluate.arg("evaluate").arg(&converted);
     evaluate.arg("--data").arg(&files.data);
-    evaluate.arg("--against").arg(&files.model);
+    if !row.quantized {
+        evaluate.arg("--against").arg(&files.model);
+    }
     evaluate.arg("--recipe").arg(&files.recipe);
     evaluate.args(["--calibrated", "skip"]);
-    Ok(match json(&mut evaluate, host)? {
-        Ok(value) => Outcome::Measured(
-            serde_json::from_value(value).context("what `ocellus evaluate --json` says")?,
-        ),
-        Err(refusal) => Outcome::Refused(refusal),
-    })
+    let value = match json(&mut evaluate, host)? {
+        Ok(value) => value,
+        Err(refusal) => return Ok(Outcome::Refused(refusal)),
+    };
+    let said = "what `ocellus evaluate --json` says";
+    let measured = if row.quantized {
+        let said: peers::Said = serde_json::from_value(value).context(said)?;
+        peers::Answers::of(host, row, &files)?.against(&said, &files.data)?
+    } else {
+        serde_json::from_value(value).context(said)?
+    };
+    Ok(Outcome::Measured(Box::new(measured)))
 }
 
 /// The program of this source tree.
