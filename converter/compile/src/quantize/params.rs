@@ -27,8 +27,10 @@ pub fn from_range(min: f32, max: f32) -> QParams {
 
 /// The `s8` that stands for a real number: rule 1, in `f64`. Infinities saturate.
 pub fn quantize_value(params: QParams, real: f64) -> i8 {
-    let steps = (real / f64::from(params.scale)).round_ties_even() + f64::from(params.zero_point);
-    steps.clamp(-128.0, 127.0) as i8
+    // Below `2^51` a sum with this has no fraction: halves go to even. Quicker than a call of `rint`, which is what `round_ties_even` is on old x86.
+    const INTEGERS: f64 = 1.5 * (1u64 << 52) as f64;
+    let steps = (real / f64::from(params.scale)).clamp(-1e9, 1e9) + INTEGERS - INTEGERS;
+    (steps + f64::from(params.zero_point)).clamp(-128.0, 127.0) as i8
 }
 
 /// The real number that an `s8` stands for, in `f64`.
@@ -85,6 +87,21 @@ mod tests {
                     "{min}..{max}: {error}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn values_round_as_their_own_method_does() {
+        let q = QParams {
+            scale: 0.7,
+            zero_point: -3,
+        };
+        let halves = (-400..400).map(|i| f64::from(q.scale) * (f64::from(i) / 2.0));
+        let others = (-9000..9000).map(|i| f64::from(i) / 83.0);
+        let ends = [f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300, -0.0];
+        for real in halves.chain(others).chain(ends) {
+            let steps = (real / f64::from(q.scale)).round_ties_even() - 3.0;
+            assert_eq!(quantize_value(q, real), steps as i8, "{real}");
         }
     }
 

@@ -7,14 +7,21 @@ use crate::{BinaryOp, Function, Step, UnaryOp};
 
 const CHUNK: usize = 1 << 14;
 
-fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
-    out.par_chunks_mut(CHUNK)
-        .zip(x.par_chunks(CHUNK))
-        .for_each(|(out, x)| out.iter_mut().zip(x).for_each(|(out, x)| *out = f(*x)));
+fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32) {
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = f(*x));
+}
+
+fn map_pairs(a: &[f32], b: &[f32], out: &mut [f32], f: impl Fn(f32, f32) -> f32) {
+    let operands = a.iter().zip(b);
+    out.iter_mut()
+        .zip(operands)
+        .for_each(|(out, (a, b))| *out = f(*a, *b));
 }
 
 impl UnaryOp {
     /// The function itself.
+    // Loops of `apply_to` know which function it is.
+    #[inline(always)]
     pub fn apply(self, x: f32) -> f32 {
         match self {
             UnaryOp::Clip { min, max } => x.max(min).min(max),
@@ -51,10 +58,24 @@ impl UnaryOp {
             UnaryOp::Affine { scale, offset } => scale * x + offset,
         }
     }
+
+    /// Of many values. The usual functions have loops of their own, which a compiler makes vector instructions of.
+    fn apply_to(self, x: &[f32], out: &mut [f32]) {
+        use UnaryOp::{Affine, Clip, HardSigmoid, HardSwish};
+        match self {
+            Clip { min, max } => map(x, out, |x| Clip { min, max }.apply(x)),
+            Affine { scale, offset } => map(x, out, |x| Affine { scale, offset }.apply(x)),
+            HardSigmoid { alpha, beta } => map(x, out, |x| HardSigmoid { alpha, beta }.apply(x)),
+            HardSwish => map(x, out, |x| HardSwish.apply(x)),
+            op => map(x, out, |x| op.apply(x)),
+        }
+    }
 }
 
 impl BinaryOp {
     /// The function itself.
+    // Loops of `apply_to` know which function it is.
+    #[inline(always)]
     pub fn apply(self, a: f32, b: f32) -> f32 {
         match self {
             BinaryOp::Add => a + b,
@@ -65,14 +86,24 @@ impl BinaryOp {
             BinaryOp::Maximum => a.max(b),
         }
     }
+
+    /// Of many pairs.
+    fn apply_to(self, a: &[f32], b: &[f32], out: &mut [f32]) {
+        use BinaryOp::{Add, Div, Mul, Sub};
+        match self {
+            Add => map_pairs(a, b, out, |a, b| Add.apply(a, b)),
+            Sub => map_pairs(a, b, out, |a, b| Sub.apply(a, b)),
+            Mul => map_pairs(a, b, out, |a, b| Mul.apply(a, b)),
+            Div => map_pairs(a, b, out, |a, b| Div.apply(a, b)),
+            op => map_pairs(a, b, out, |a, b| op.apply(a, b)),
+        }
+    }
 }
 
 pub(super) fn unary(op: UnaryOp, x: &[f32], out: &mut [f32]) {
-    match op {
-        UnaryOp::Clip { min, max } => map(x, out, |x| x.max(min).min(max)),
-        UnaryOp::Affine { scale, offset } => map(x, out, |x| scale * x + offset),
-        op => map(x, out, |x| op.apply(x)),
-    }
+    out.par_chunks_mut(CHUNK)
+        .zip(x.par_chunks(CHUNK))
+        .for_each(|(out, x)| op.apply_to(x, out));
 }
 
 pub(super) fn function(function: &Function, x: &[f32], out: &mut [f32]) {
@@ -80,14 +111,13 @@ pub(super) fn function(function: &Function, x: &[f32], out: &mut [f32]) {
     rows.for_each(|(out, x)| {
         let mut values: Vec<Vec<f32>> = vec![x.to_vec()];
         for step in function.steps() {
-            values.push(match *step {
-                Step::Unary(op, x) => values[x].iter().map(|&x| op.apply(x)).collect(),
-                Step::Binary(op, a, b) => {
-                    let pairs = values[a].iter().zip(&values[b]);
-                    pairs.map(|(&a, &b)| op.apply(a, b)).collect()
-                }
-                Step::Constant(value) => vec![value; x.len()],
-            });
+            let mut result = vec![0.0; x.len()];
+            match *step {
+                Step::Unary(op, x) => op.apply_to(&values[x], &mut result),
+                Step::Binary(op, a, b) => op.apply_to(&values[a], &values[b], &mut result),
+                Step::Constant(value) => result.fill(value),
+            }
+            values.push(result);
         }
         if let Some(result) = values.last() {
             out.copy_from_slice(result);
