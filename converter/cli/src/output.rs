@@ -1,6 +1,9 @@
 //! What commands print: a table for people on standard error or output, one object for programs.
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::Result;
+use ocellus_compile::{Progress, Stage};
 use serde_json::{Map, Value};
 
 /// Prints the object of `--json`: the command's fields, `schema` and `tool_version`.
@@ -95,6 +98,38 @@ pub(crate) fn progress(len: u64, what: &str) -> indicatif::ProgressBar {
     let bar = indicatif::ProgressBar::new(len).with_style(style);
     bar.set_message(what.to_owned());
     bar
+}
+
+/// A bar for each stage of a compilation, one after the other.
+#[derive(Default)]
+pub(crate) struct Stages {
+    shown: Mutex<Option<(Stage, indicatif::ProgressBar)>>,
+}
+
+impl Stages {
+    /// Shows that a part is done.
+    pub(crate) fn show(&self, progress: Progress) {
+        // A bar is whole whatever a thread that ended was about to do with it.
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(&*shown, Some((stage, _)) if *stage == progress.stage) {
+            let bar = self::progress(progress.of as u64, progress.stage.words());
+            if let Some((_, before)) = shown.replace((progress.stage, bar)) {
+                before.finish_and_clear();
+            }
+        }
+        if let Some((_, bar)) = &*shown {
+            bar.inc(1);
+        }
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        let shown = self.shown.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bar)) = shown.take() {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 #[cfg(test)]

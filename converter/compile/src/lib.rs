@@ -26,6 +26,7 @@ pub mod lower;
 mod order;
 pub mod pack;
 pub mod plan;
+mod progress;
 pub mod quantize;
 pub mod reconstruct;
 pub mod report;
@@ -38,6 +39,7 @@ use ocellus_ir::Graph;
 
 pub use calibrate::{Calibration, Method, Sample};
 pub use error::CompileError;
+pub use progress::{Progress, Stage, Tell};
 pub use report::Report;
 
 /// What a file is made for.
@@ -193,6 +195,20 @@ pub fn compile(
     options: &Options,
     task: Option<&TaskRecord<'_>>,
 ) -> Result<Compiled, CompileError> {
+    compile_telling(graph, calibration, options, task, &|_| {})
+}
+
+/// The same, with word of how far it is.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_telling(
+    graph: &Graph,
+    calibration: &Calibration,
+    options: &Options,
+    task: Option<&TaskRecord<'_>>,
+    tell: &Tell<'_>,
+) -> Result<Compiled, CompileError> {
     check_constants(graph)?;
     let factors = match options.passes.equalization {
         true => equalize::Factors::choose(graph, calibration),
@@ -205,18 +221,17 @@ pub fn compile(
     } else {
         provenance.options.extend(factors.to_options(graph));
         let changed = factors.apply(graph);
-        let again = calibration.again(&changed)?;
+        let again = calibration.again(&changed, tell)?;
         equal = (changed, again);
         (&equal.0, &equal.1)
     };
-    let quantization = quantize::quantize(graph, calibration)?;
+    let quantization = quantize::quantize(graph, calibration, tell)?;
     let passes = options.passes;
     let choice = reconstruct::Choice {
         weights: passes.reconstruction,
         bias: passes.bias_correction,
     };
-    let reconstruction =
-        reconstruct::reconstruct(graph, calibration, &quantization, choice, &mut |_, _| {})?;
+    let reconstruction = reconstruct::reconstruct(graph, calibration, &quantization, choice, tell)?;
     let mut lowered = lower::lower(graph, &quantization, &reconstruction, options.passes)?;
     pack::pack(&mut lowered.program, options.target);
     let schedule = schedule::schedule(

@@ -4,7 +4,8 @@ use ocellus_compile::budget::{self, OverBudget, Region};
 use ocellus_compile::interpret::{InterpretError, Interpreter, Taps};
 use ocellus_compile::traffic::Moved;
 use ocellus_compile::{
-    Calibration, Compiled, Method, Options, Passes, Provenance, Sample, Target, compile,
+    Calibration, Compiled, Method, Options, Passes, Progress, Provenance, Sample, Stage, Target,
+    compile, compile_telling,
 };
 use ocellus_format::{CalibrationData, Isa, SampleSet};
 use ocellus_ir::random::Random;
@@ -671,6 +672,28 @@ fn quantized_with_constant_channels() -> Graph {
     g.add_output("y", y, BorderType::F32);
     g.verify().unwrap();
     g
+}
+
+/// Every stage is told to its end, in order, and the file is the same.
+#[test]
+fn a_compilation_tells_how_far_it_is() {
+    let graph = network();
+    let calibration = Calibration::collect(&graph, samples(5), Method::PerTensor, |_| {}).unwrap();
+    let told = std::sync::Mutex::new(Vec::new());
+    let tell = |progress: Progress| told.lock().unwrap().push(progress);
+    let options = Options::default();
+    let telling = compile_telling(&graph, &calibration, &options, None, &tell).unwrap();
+    let silent = compile(&graph, &calibration, &options, None).unwrap();
+    assert_eq!(telling.bytes, silent.bytes);
+    let told = told.into_inner().unwrap();
+    assert!(told.is_sorted_by_key(|progress| progress.stage), "{told:?}");
+    for stage in [Stage::Halves, Stage::Tensors, Stage::Outputs, Stage::Layers] {
+        let parts = told.iter().filter(|progress| progress.stage == stage);
+        let mut done: Vec<usize> = parts.clone().map(|progress| progress.done).collect();
+        done.sort_unstable();
+        let of = parts.clone().map(|progress| progress.of).max().unwrap_or(0);
+        assert!(of > 0 && done.into_iter().eq(1..=of), "{told:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use ocellus_compile::auto::{self, Budget, Choice, SCHEMES};
 use ocellus_compile::budget::OverBudget;
 use ocellus_compile::quantize::Indices;
 use ocellus_compile::{
-    Calibration, Compiled, Method, Options, Passes, Provenance, Report, Sample, Target, compile,
+    Calibration, Compiled, Method, Options, Passes, Provenance, Report, Sample, Target,
+    compile_telling,
 };
 use ocellus_data::{pictures_in, read_npz, write_whole};
 use ocellus_format::{Colour, Isa, Preprocess, TaskRecord};
@@ -22,7 +23,7 @@ use crate::board::{self, Fit};
 use crate::commands::compare::finite;
 use crate::input::{Border, Given, same_axes};
 use crate::layout::PictureAxes;
-use crate::output::{grouped, print_json, progress, table};
+use crate::output::{Stages, grouped, print_json, progress, table};
 use crate::source::{FloatModel, ModelFile, Source, pass_summary};
 use crate::{sizes, smaller};
 
@@ -442,8 +443,11 @@ pub(crate) fn convert(path: &Path, request: &Request<'_>) -> Result<Converted> {
         .provenance
         .options
         .insert(0, ("method".into(), method));
-    let compiled = compile(graph, &calibration, &options, Some(&task))
+    let stages = Stages::default();
+    let tell = |progress| stages.show(progress);
+    let compiled = compile_telling(graph, &calibration, &options, Some(&task), &tell)
         .with_context(|| path.display().to_string())?;
+    drop(stages);
     let mut notes = compiled.report.notes.clone();
     notes.extend(model.passes.iter().filter_map(pass_summary));
     Ok(Converted {

@@ -18,6 +18,7 @@ pub use histogram::{BIN_COUNT, Histogram};
 use kept::KeptSamples;
 
 use crate::CompileError;
+use crate::progress::{Count, Stage, Tell};
 
 /// Where a percentile is asked for and no number is given.
 const PERCENTILE: f64 = 99.999;
@@ -258,13 +259,15 @@ impl Calibration {
     ///
     /// # Errors
     /// As [`collect`](Self::collect).
-    pub fn again(&self, graph: &Graph) -> Result<Calibration, CompileError> {
-        let samples = self.kept_samples(usize::MAX).into_iter();
+    pub fn again(&self, graph: &Graph, tell: &Tell<'_>) -> Result<Calibration, CompileError> {
+        let samples = self.kept_samples(usize::MAX);
+        let count = Count::new(tell, Stage::Equalized, samples.len());
+        let samples = samples.into_iter();
         let samples = samples.map(|inputs| Sample {
             inputs,
             sha256: None,
         });
-        let calibration = Calibration::collect(graph, samples, self.method, |_| {})?;
+        let calibration = Calibration::collect(graph, samples, self.method, |_| count.one())?;
         Ok(Calibration {
             synthetic: self.synthetic,
             hashes: self.hashes.clone(),

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use super::{Quantization, behind, copies, joins, params};
 use crate::CompileError;
 use crate::calibrate::{Calibration, Method, Sample};
+use crate::progress::{Count, Stage, Tell};
 
 /// How a range may be chosen.
 const METHODS: [Method; 5] = [
@@ -225,7 +226,11 @@ struct Fold<'g> {
 
 impl<'g> Fold<'g> {
     /// Each half of the samples with what was observed of the other; of a single sample itself.
-    fn all(context: Context<'g>, calibration: &Calibration) -> Result<Vec<Fold<'g>>, CompileError> {
+    fn all(
+        context: Context<'g>,
+        calibration: &Calibration,
+        tell: &Tell<'_>,
+    ) -> Result<Vec<Fold<'g>>, CompileError> {
         let mut halves = [Vec::new(), Vec::new()];
         for (index, sample) in calibration
             .kept_samples(SAMPLES_MAX)
@@ -240,13 +245,15 @@ impl<'g> Fold<'g> {
         } else {
             vec![(even.clone(), odd.clone()), (odd, even)]
         };
+        let all = pairs.iter().map(|(seen, _)| seen.len()).sum();
+        let count = Count::new(tell, Stage::Halves, all);
         let fold = |(seen, samples): (Vec<Inputs>, _)| {
             let seen = seen.into_iter().map(|inputs| Sample {
                 inputs,
                 sha256: None,
             });
             let calibration =
-                Calibration::collect(context.graph, seen, calibration.method, |_| {})?;
+                Calibration::collect(context.graph, seen, calibration.method, |_| count.one())?;
             Ok(Fold {
                 context,
                 candidates: context.candidates(&calibration),
@@ -257,11 +264,22 @@ impl<'g> Fold<'g> {
         pairs.into_par_iter().map(fold).collect()
     }
 
-    /// Adds the errors of each candidate of each tensor, on at most `count` samples.
-    fn add_errors(&self, count: usize, errors: &mut [Vec<f64>]) -> Result<(), CompileError> {
+    /// The samples on which tensors are looked at.
+    fn samples_of_tensors(&self, folds: usize) -> &[Inputs] {
+        let count = SAMPLES_OF_TENSORS.div_ceil(folds);
+        &self.samples[..count.min(self.samples.len())]
+    }
+
+    /// Adds the errors of each candidate of each tensor, on these samples.
+    fn add_errors(
+        &self,
+        samples: &[Inputs],
+        errors: &mut [Vec<f64>],
+        count: &Count<'_>,
+    ) -> Result<(), CompileError> {
         let graph = self.context.graph;
         let mut executor = Executor::new(graph)?;
-        for (number, sample) in self.samples.iter().take(count).enumerate() {
+        for (number, sample) in samples.iter().enumerate() {
             let inputs: Vec<&[f32]> = sample.iter().map(Vec::as_slice).collect();
             let mut values = vec![Vec::new(); graph.tensors.len()];
             executor
@@ -290,6 +308,7 @@ impl<'g> Fold<'g> {
                     seen.push((range, error));
                     *sum += error;
                 }
+                count.one();
             });
         }
         Ok(())
@@ -297,11 +316,19 @@ impl<'g> Fold<'g> {
 }
 
 /// For each set of methods the places with the least errors.
-fn sets(context: Context<'_>, folds: &[Fold<'_>]) -> Result<Vec<Places>, CompileError> {
-    let count = METHODS.len() + SETS.len();
-    let mut errors = vec![vec![0.0; count]; context.graph.tensors.len()];
-    for fold in folds {
-        fold.add_errors(SAMPLES_OF_TENSORS.div_ceil(folds.len()), &mut errors)?;
+fn sets(
+    context: Context<'_>,
+    folds: &[Fold<'_>],
+    tell: &Tell<'_>,
+) -> Result<Vec<Places>, CompileError> {
+    let tensors = context.graph.tensors.len();
+    let mut errors = vec![vec![0.0; METHODS.len() + SETS.len()]; tensors];
+    let samples = folds.iter().map(|f| f.samples_of_tensors(folds.len()));
+    let samples: Vec<&[Inputs]> = samples.collect();
+    let all = samples.iter().map(|samples| samples.len() * tensors).sum();
+    let count = Count::new(tell, Stage::Tensors, all);
+    for (fold, samples) in folds.iter().zip(samples) {
+        fold.add_errors(samples, &mut errors, &count)?;
     }
     let mut sets = vec![vec![None; errors.len()]; SETS.len()];
     for (index, set) in sets.iter_mut().enumerate() {
@@ -326,17 +353,20 @@ pub(super) fn choose(
     context: Context<'_>,
     calibration: &Calibration,
     assign: &Assign<'_>,
+    tell: &Tell<'_>,
 ) -> Result<Quantization, CompileError> {
     let graph = context.graph;
-    let folds = Fold::all(context, calibration)?;
-    let sets = sets(context, &folds)?;
+    let folds = Fold::all(context, calibration, tell)?;
+    let sets = sets(context, &folds, tell)?;
     let outputs = Outputs::new(graph, &folds)?;
+    let samples: usize = outputs.folds.iter().map(Vec::len).sum();
+    let count = Count::new(tell, Stage::Outputs, sets.len() * samples);
     let fidelity = |places: &Places| {
         let quantizations = folds
             .iter()
             .map(|fold| assign(&fold.calibration, &ranges(&fold.candidates, places)))
             .collect::<Result<Vec<_>, _>>()?;
-        outputs.fidelity(&quantizations)
+        outputs.fidelity(&quantizations, &count)
     };
     let mut chosen: Places = vec![None; graph.tensors.len()];
     let mut best = f64::NEG_INFINITY;
@@ -415,12 +445,20 @@ impl<'g> Outputs<'g> {
     }
 
     /// How close the outputs come to float with all tensors rounded and the weights as they are: signal to noise in decibels, the mean over the outputs.
-    fn fidelity(&self, quantizations: &[Quantization]) -> Result<f64, CompileError> {
+    fn fidelity(
+        &self,
+        quantizations: &[Quantization],
+        count: &Count<'_>,
+    ) -> Result<f64, CompileError> {
         let mut noise = vec![Noise::default(); self.deciding.len()];
         for (samples, quantization) in self.folds.iter().zip(quantizations) {
             let rounded: Vec<Vec<Vec<f32>>> = samples
                 .par_iter()
-                .map(|(inputs, _)| self.run(inputs, Some(quantization)))
+                .map(|(inputs, _)| {
+                    let seen = self.run(inputs, Some(quantization));
+                    count.one();
+                    seen
+                })
                 .collect::<Result<_, CompileError>>()?;
             for ((_, float), rounded) in samples.iter().zip(&rounded) {
                 let tensors = noise.iter_mut().zip(&self.deciding);
@@ -486,7 +524,8 @@ mod tests {
             }
         });
         let calibration = Calibration::collect(&graph, samples, Method::PerTensor, |_| {}).unwrap();
-        quantize(&graph, &calibration).unwrap().ranges[hidden.0].unwrap()
+        let quantization = quantize(&graph, &calibration, &|_| {}).unwrap();
+        quantization.ranges[hidden.0].unwrap()
     }
 
     #[test]
@@ -518,6 +557,7 @@ mod tests {
         };
         let calibration =
             Calibration::collect(&graph, [sample], Method::PerTensor, |_| {}).unwrap();
-        assert!(quantize(&graph, &calibration).unwrap().params[y.0].is_some());
+        let quantization = quantize(&graph, &calibration, &|_| {}).unwrap();
+        assert!(quantization.params[y.0].is_some());
     }
 }

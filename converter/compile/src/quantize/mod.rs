@@ -22,6 +22,7 @@ use ocellus_ir::{BinaryOp, BorderType, Graph, Node, Op, TensorId, UnaryOp};
 
 use crate::CompileError;
 use crate::calibrate::{Calibration, Method};
+use crate::progress::Tell;
 
 /// Scale and zero point of the output of a softmax: fixed by `docs/numerics.md`.
 pub const SOFTMAX_OUTPUT: QParams = QParams {
@@ -228,11 +229,15 @@ fn range_by(op: &Op) -> Option<(f32, f32)> {
     }
 }
 
-/// Chooses scale and zero point of every computed tensor.
+/// Chooses scale and zero point of every computed tensor. Where that takes its time, it tells how far it is.
 ///
 /// # Errors
 /// [`CompileError::NotCalibrated`], [`CompileError::NoScale`]; by [`Method::PerTensor`] also [`CompileError::Graph`] and [`CompileError::Sample`].
-pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization, CompileError> {
+pub fn quantize(
+    graph: &Graph,
+    calibration: &Calibration,
+    tell: &Tell<'_>,
+) -> Result<Quantization, CompileError> {
     let count = graph.tensors.len();
     let mut readers = vec![Vec::new(); count];
     for (index, node) in graph.nodes.iter().enumerate() {
@@ -260,7 +265,7 @@ pub fn quantize(graph: &Graph, calibration: &Calibration) -> Result<Quantization
         assign(context, calibration, ranges.collect())
     };
     if calibration.method == Method::PerTensor && calibration.sample_count > 0 {
-        return measured::choose(context, calibration, &assign);
+        return measured::choose(context, calibration, &assign, tell);
     }
     assign(calibration, &vec![None; count])
 }

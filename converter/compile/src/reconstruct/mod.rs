@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use crate::CompileError;
 use crate::calibrate::Calibration;
+use crate::progress::{Count, Stage, Tell};
 use crate::quantize::channels::{
     ChosenWeights, RealLayer, WEIGHT_MAX, channel_scale, quantize_layer,
 };
@@ -113,7 +114,7 @@ struct Sequence<'a> {
     activations: Vec<Vec<Option<Activation>>>,
 }
 
-/// Chooses the integers of weights and the biases. `progress` is told the layers done and all layers.
+/// Chooses the integers of weights and the biases, and tells of each layer.
 ///
 /// # Errors
 /// [`CompileError::Sample`], [`CompileError::NotCalibrated`]
@@ -122,7 +123,7 @@ pub fn reconstruct(
     calibration: &Calibration,
     quantization: &Quantization,
     choice: Choice,
-    progress: &mut dyn FnMut(usize, usize),
+    tell: &Tell<'_>,
 ) -> Result<Reconstruction, CompileError> {
     let (dead_after, peak_elements) = lifetimes(graph);
     let count = FRONTIER_BYTES / (peak_elements * 5).max(1);
@@ -157,6 +158,7 @@ pub fn reconstruct(
     if sequence.activations.is_empty() {
         return Ok(reconstruction);
     }
+    let layers = Count::new(tell, Stage::Layers, graph.nodes.len());
     for (index, node) in graph.nodes.iter().enumerate() {
         let layer = sequence.node(node)?;
         reconstruction.layers[node.output.0] = layer;
@@ -165,7 +167,7 @@ pub fn reconstruct(
                 sample[id.0] = None;
             }
         }
-        progress(index + 1, graph.nodes.len());
+        layers.one();
     }
     Ok(reconstruction)
 }
