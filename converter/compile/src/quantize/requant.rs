@@ -373,6 +373,22 @@ mod tests {
         assert_eq!(rescaled(of(near(-12.0)), -12), -2);
     }
 
+    /// Channel 16 of the first layer of MLPerf Tiny's kws_ref_int8.tflite: what `docs/testing.md` says of its outputs begins here.
+    #[test]
+    fn single_precision_is_no_line() {
+        let factor = 0.011_739_915_f32;
+        let peer = single_precision(factor);
+        let accs = [1_661, 3 * 1_661, 9 * 1_661];
+        // The real products lie just below 19.5, 58.5 and 175.5. Of a line, the first and the second result want less than 19.5 in 1,661, the second and
+        // the third more: neither another multiplier nor an offset before the shift gives all three.
+        assert_eq!(accs.map(&peer), [20, 58, 176]);
+        let fitted = requant_as(&peer, f64::from(factor), [0, 255], ANYWHERE).unwrap();
+        let missed = accs
+            .iter()
+            .filter(|&&acc| rescaled(fitted, acc) != peer(acc));
+        assert!((1..3).contains(&missed.count()), "{fitted:?}");
+    }
+
     #[test]
     fn a_factor_without_results_beside_halves_stays_exact() {
         let exact = requant(1e-9).unwrap();
