@@ -9,6 +9,7 @@ use crate::{
     draw,
     memory::Memory,
     rng::Rng,
+    wide::Wide,
 };
 
 /// Products of a case: a reference on an emulated microcontroller does them in a blink.
@@ -94,12 +95,12 @@ fn grouped(rng: &mut Rng) -> (u32, u32, u32) {
 }
 
 /// Operands of one layer.
-struct Layer<'m> {
-    x: &'m mut [i8],
+pub(crate) struct Layer<'m> {
+    pub(crate) x: &'m mut [i8],
     weights: &'m mut [i8],
-    bias: &'m mut [i32],
-    multipliers: &'m mut [i32],
-    shifts: &'m mut [u8],
+    pub(crate) bias: &'m mut [i32],
+    pub(crate) multipliers: &'m mut [i32],
+    pub(crate) shifts: &'m mut [u8],
     acc_bound: u32,
 }
 
@@ -243,7 +244,10 @@ impl Case for Conv2d {
         };
         let packed = memory.s8(p.weights_len().unwrap_or(0) as usize, 0)?;
         pack_conv_2d(p, layer.weights, packed);
-        accept(p, &layer.inputs(packed.len()), true, y_len)?;
+        let wide = Wide::draw(rng, memory, p.out_c, p.taps())?;
+        let mut inputs = [(DType::S8, 0); 7];
+        let inputs = wide.inputs(layer.inputs(packed.len()), &mut inputs);
+        accept(p, inputs, true, y_len)?;
         let targets = Targets {
             y_len,
             misalign: draw::misalign(rng),
@@ -253,8 +257,14 @@ impl Case for Conv2d {
         compare(
             memory,
             &targets,
-            |y| reference::conv_2d_s8(&portable, layer.io(layer.weights, y, &mut [])),
-            |y, scratch| k.conv_2d_s8(p, layer.io(packed, y, scratch)),
+            |y| {
+                reference::conv_2d_s8(&portable, layer.io(layer.weights, y, &mut []));
+                reference::conv_2d_wide_s8(&portable, wide.io(&layer, y));
+            },
+            |y, scratch| {
+                k.conv_2d_s8(p, layer.io(packed, y, scratch));
+                reference::conv_2d_wide_s8(p, wide.io(&layer, y));
+            },
         )
     }
 }
@@ -309,7 +319,10 @@ impl Case for DepthwiseConv2d {
             acc_bound: layer.acc_bound,
             ..*p
         };
-        accept(p, &layer.inputs(weights_len), true, y_len)?;
+        let wide = Wide::draw(rng, memory, p.out_c(), taps)?;
+        let mut inputs = [(DType::S8, 0); 7];
+        let inputs = wide.inputs(layer.inputs(weights_len), &mut inputs);
+        accept(p, inputs, true, y_len)?;
         let targets = Targets {
             y_len,
             misalign: draw::misalign(rng),
@@ -319,8 +332,14 @@ impl Case for DepthwiseConv2d {
         compare(
             memory,
             &targets,
-            |y| reference::depthwise_conv_2d_s8(p, layer.io(layer.weights, y, &mut [])),
-            |y, scratch| k.depthwise_conv_2d_s8(p, layer.io(layer.weights, y, scratch)),
+            |y| {
+                reference::depthwise_conv_2d_s8(p, layer.io(layer.weights, y, &mut []));
+                reference::depthwise_conv_2d_wide_s8(p, wide.io(&layer, y));
+            },
+            |y, scratch| {
+                k.depthwise_conv_2d_s8(p, layer.io(layer.weights, y, scratch));
+                reference::depthwise_conv_2d_wide_s8(p, wide.io(&layer, y));
+            },
         )
     }
 }
@@ -445,7 +464,10 @@ impl Case for FullyConnected {
             acc_bound: layer.acc_bound,
             ..*p
         };
-        accept(p, &layer.inputs(weights_len), true, y_len)?;
+        let wide = Wide::draw(rng, memory, p.out_c, p.in_c)?;
+        let mut inputs = [(DType::S8, 0); 7];
+        let inputs = wide.inputs(layer.inputs(weights_len), &mut inputs);
+        accept(p, inputs, true, y_len)?;
         let targets = Targets {
             y_len,
             misalign: draw::misalign(rng),
@@ -455,8 +477,14 @@ impl Case for FullyConnected {
         compare(
             memory,
             &targets,
-            |y| reference::fully_connected_s8(p, layer.io(layer.weights, y, &mut [])),
-            |y, scratch| k.fully_connected_s8(p, layer.io(layer.weights, y, scratch)),
+            |y| {
+                reference::fully_connected_s8(p, layer.io(layer.weights, y, &mut []));
+                reference::fully_connected_wide_s8(p, wide.io(&layer, y));
+            },
+            |y, scratch| {
+                k.fully_connected_s8(p, layer.io(layer.weights, y, scratch));
+                reference::fully_connected_wide_s8(p, wide.io(&layer, y));
+            },
         )
     }
 }

@@ -52,6 +52,10 @@ impl<'m> Memory<'m> {
         Ok(bytemuck::cast_slice_mut(self.bytes(len * 2, 0)?))
     }
 
+    pub(crate) fn s16(&mut self, len: usize) -> Result<&'m mut [i16], Fault> {
+        Ok(bytemuck::cast_slice_mut(self.bytes(len * 2, 0)?))
+    }
+
     pub(crate) fn guarded(&mut self, len: usize, misalign: usize) -> Result<Guarded<'m>, Fault> {
         let whole = self.bytes(GUARD + len + GUARD, misalign)?;
         whole.fill(CANARY);
