@@ -41,6 +41,9 @@ pub struct SourceRecipe {
     pub licence: String,
 }
 
+/// What a letterbox is filled with where nothing else is said.
+const GREY: u8 = 114;
+
 /// What a picture input means.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -49,8 +52,12 @@ pub struct InputRecipe {
     pub shape: Option<Vec<usize>>,
     /// `rgb`, `bgr` or `gray`.
     pub colour: String,
-    /// `stretch` or `letterbox`.
+    /// `stretch`, `letterbox`, `corner` or `crop`.
     pub fit: String,
+    /// Value of what `letterbox` and `corner` leave free, in all channels.
+    pub fill: Option<u8>,
+    /// The share that `crop` takes of the largest part of the input's shape.
+    pub crop: Option<f32>,
     /// Subtracted from pixels `0..=255`, one a channel.
     pub mean: [f32; 3],
     /// Divides what remains, one a channel.
@@ -63,9 +70,54 @@ impl Default for InputRecipe {
             shape: None,
             colour: "rgb".to_owned(),
             fit: "stretch".to_owned(),
+            fill: None,
+            crop: None,
             mean: [0.0; 3],
             std: [255.0; 3],
         }
+    }
+}
+
+impl InputRecipe {
+    /// How shapes are made equal.
+    fn fit(&self) -> Result<Fit, String> {
+        let fit = match (self.fit.as_str(), self.fill) {
+            ("stretch", _) => Fit::Stretch,
+            ("letterbox", None | Some(GREY)) => Fit::Letterbox,
+            ("letterbox" | "corner", fill) => Fit::Padded {
+                is_at_corner: self.fit == "corner",
+                fill: fill.unwrap_or(GREY),
+            },
+            ("crop", _) => {
+                let share = self.crop.unwrap_or(1.0);
+                if !(0.001..=1.0).contains(&share) {
+                    return Err(format!(
+                        "input.crop {share} is no share; write a number from 0.001 to 1"
+                    ));
+                }
+                Fit::Crop {
+                    per_mille: (share * 1000.0).round() as u16,
+                }
+            }
+            (other, _) => {
+                return Err(format!(
+                    "input.fit `{other}` is unknown; write `stretch`, `letterbox`, `corner` or `crop`"
+                ));
+            }
+        };
+        if self.fill.is_some() && !matches!(fit, Fit::Letterbox | Fit::Padded { .. }) {
+            return Err(format!(
+                "input.fill fills what `letterbox` and `corner` leave free; input.fit is `{}`",
+                self.fit
+            ));
+        }
+        if self.crop.is_some() && !matches!(fit, Fit::Crop { .. }) {
+            return Err(format!(
+                "input.crop is the share of `crop`; input.fit is `{}`",
+                self.fit
+            ));
+        }
+        Ok(fit)
     }
 }
 
@@ -294,15 +346,7 @@ impl Recipe {
                 ));
             }
         };
-        let fit = match self.input.fit.as_str() {
-            "stretch" => Fit::Stretch,
-            "letterbox" => Fit::Letterbox,
-            other => {
-                return Err(format!(
-                    "input.fit `{other}` is unknown; write `stretch` or `letterbox`"
-                ));
-            }
-        };
+        let fit = self.input.fit()?;
         if self
             .input
             .std
@@ -368,11 +412,41 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_is_fitted_as_the_recipe_says() {
+        for (text, fit) in [
+            ("", Fit::Stretch),
+            ("fit = \"letterbox\"", Fit::Letterbox),
+            (
+                "fit = \"letterbox\"\nfill = 0",
+                Fit::Padded {
+                    is_at_corner: false,
+                    fill: 0,
+                },
+            ),
+            (
+                "fit = \"corner\"",
+                Fit::Padded {
+                    is_at_corner: true,
+                    fill: 114,
+                },
+            ),
+            ("fit = \"crop\"\ncrop = 0.875", Fit::Crop { per_mille: 875 }),
+        ] {
+            let recipe = Recipe::parse(&format!("[input]\n{text}"), Path::new("r.toml")).unwrap();
+            assert_eq!(recipe.preprocess().unwrap().fit, fit, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_misspelt_is_named() {
         for (text, word) in [
             ("[input]\ncolor = \"rgb\"", "color"),
             ("[input]\ncolour = \"yuv\"", "yuv"),
             ("[input]\nstd = [0, 1, 1]", "std"),
+            ("[input]\nfit = \"squash\"", "squash"),
+            ("[input]\nfill = 0", "input.fill"),
+            ("[input]\nfit = \"letterbox\"\ncrop = 0.5", "input.crop"),
+            ("[input]\nfit = \"crop\"\ncrop = 1.5", "input.crop"),
         ] {
             let message = Recipe::parse(text, Path::new("r.toml"))
                 .unwrap_err()

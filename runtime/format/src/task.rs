@@ -11,6 +11,18 @@ pub enum Fit {
     Stretch,
     /// Scaled as a whole, centred, the rest filled with the middle grey 114.
     Letterbox,
+    /// Scaled as a whole, the rest filled.
+    Padded {
+        /// The picture is at the top left; else centred.
+        is_at_corner: bool,
+        /// Value of all channels of the rest.
+        fill: u8,
+    },
+    /// The middle of the picture, of the input's shape.
+    Crop {
+        /// Its longer side as a share of the largest such part, in thousandths; at most 1000, 0 counts as 1.
+        per_mille: u16,
+    },
 }
 
 /// Channels of the input.

@@ -1,4 +1,4 @@
-//! Resizes a frame, whole or letterboxed, pixel by pixel into a sink.
+//! Resizes a frame, or a part of it, pixel by pixel into a sink.
 
 use ocellus_format::Fit;
 
@@ -11,7 +11,7 @@ pub struct Target {
     pub width_px: u32,
     /// Rows.
     pub height_px: u32,
-    /// Stretch or letterbox.
+    /// How shapes are made equal.
     pub fit: Fit,
 }
 
@@ -41,55 +41,108 @@ impl Geometry {
 /// Grey of letterbox bars.
 pub const FILL: u8 = 114;
 
-/// Resizes `frame` and hands every pixel of the target to `sink` in row order, as red, green and blue; letterbox bars are [`FILL`].
-pub fn resample(frame: &Frame<'_>, target: Target, mut sink: impl FnMut([u8; 3])) -> Geometry {
-    let (out_w, out_h) = (target.width_px.max(1), target.height_px.max(1));
-    let (box_w, box_h) = match target.fit {
-        Fit::Stretch => (out_w, out_h),
-        Fit::Letterbox => inner_box(frame.width_px(), frame.height_px(), out_w, out_h),
-    };
-    let (left, top) = ((out_w - box_w) / 2, (out_h - box_h) / 2);
-    let total = u64::from(Span::total(box_w, frame.width_px()))
-        * u64::from(Span::total(box_h, frame.height_px()));
-    for y in 0..out_h {
-        let row = y
-            .checked_sub(top)
-            .filter(|&oy| oy < box_h)
-            .map(|oy| Span::new(oy, box_h, frame.height_px()));
-        for x in 0..out_w {
-            let column = x
-                .checked_sub(left)
-                .filter(|&ox| ox < box_w)
-                .map(|ox| Span::new(ox, box_w, frame.width_px()));
-            sink(match (row, column) {
-                (Some(row), Some(column)) => average(frame, row, column, total),
-                _ => [FILL; 3],
-            });
+/// A rectangle of whole pixels.
+#[derive(Clone, Copy)]
+struct Area {
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Area {
+    fn whole(width: u32, height: u32) -> Area {
+        Area {
+            left: 0,
+            top: 0,
+            width,
+            height,
         }
     }
-    Geometry {
-        scale_x: box_w as f32 / frame.width_px() as f32,
-        scale_y: box_h as f32 / frame.height_px() as f32,
-        offset_x_px: left as f32,
-        offset_y_px: top as f32,
+
+    /// In the middle of a larger one.
+    fn centred((width, height): (u32, u32), outer_width: u32, outer_height: u32) -> Area {
+        Area {
+            left: (outer_width - width) / 2,
+            top: (outer_height - height) / 2,
+            width,
+            height,
+        }
     }
 }
 
-/// The largest box of the frame's shape inside the target, sides rounded to the nearest pixel.
-fn inner_box(width: u32, height: u32, out_w: u32, out_h: u32) -> (u32, u32) {
-    let (width, height, w, h) = (
-        u64::from(width),
-        u64::from(height),
-        u64::from(out_w),
-        u64::from(out_h),
+/// Which part of the frame lands where in the target, and the value of the rest.
+fn areas(frame: &Frame<'_>, target: Target, out_w: u32, out_h: u32) -> (Area, Area, u8) {
+    let (width, height) = (frame.width_px(), frame.height_px());
+    let (from, to) = (Area::whole(width, height), Area::whole(out_w, out_h));
+    let inside = || inner_box((width, height), (out_w, out_h));
+    match target.fit {
+        Fit::Stretch => (from, to, FILL),
+        Fit::Letterbox => (from, Area::centred(inside(), out_w, out_h), FILL),
+        Fit::Padded { is_at_corner, fill } => {
+            let (w, h) = inside();
+            let to = if is_at_corner {
+                Area::whole(w, h)
+            } else {
+                Area::centred((w, h), out_w, out_h)
+            };
+            (from, to, fill)
+        }
+        Fit::Crop { per_mille } => {
+            let (w, h) = inner_box((out_w, out_h), (width, height));
+            let per_mille = u64::from(per_mille.clamp(1, 1000));
+            let part = |side: u32| ((u64::from(side) * per_mille + 500) / 1000).max(1) as u32;
+            let from = Area::centred((part(w), part(h)), width, height);
+            (from, to, FILL)
+        }
+    }
+}
+
+/// Resizes `frame` and hands every pixel of the target to `sink` in row order, as red, green and blue; what the frame leaves free has the fit's filling.
+pub fn resample(frame: &Frame<'_>, target: Target, mut sink: impl FnMut([u8; 3])) -> Geometry {
+    let (out_w, out_h) = (target.width_px.max(1), target.height_px.max(1));
+    let (from, to, fill) = areas(frame, target, out_w, out_h);
+    let total = u64::from(Span::total(to.width, from.width))
+        * u64::from(Span::total(to.height, from.height));
+    for y in 0..out_h {
+        let row = y
+            .checked_sub(to.top)
+            .filter(|&oy| oy < to.height)
+            .map(|oy| Span::new(oy, to.height, from.height).moved(from.top));
+        for x in 0..out_w {
+            let column = x
+                .checked_sub(to.left)
+                .filter(|&ox| ox < to.width)
+                .map(|ox| Span::new(ox, to.width, from.width).moved(from.left));
+            sink(match (row, column) {
+                (Some(row), Some(column)) => average(frame, row, column, total),
+                _ => [fill; 3],
+            });
+        }
+    }
+    let (scale_x, scale_y) = (
+        to.width as f32 / from.width as f32,
+        to.height as f32 / from.height as f32,
     );
+    Geometry {
+        scale_x,
+        scale_y,
+        offset_x_px: to.left as f32 - from.left as f32 * scale_x,
+        offset_y_px: to.top as f32 - from.top as f32 * scale_y,
+    }
+}
+
+/// The largest box of one rectangle's shape inside another, sides rounded to the nearest pixel.
+fn inner_box((width, height): (u32, u32), (out_w, out_h): (u32, u32)) -> (u32, u32) {
+    let (wide, high) = (u64::from(width), u64::from(height));
+    let (w, h) = (u64::from(out_w), u64::from(out_h));
     let scaled = |side: u64, num: u64, den: u64| {
         (side * num + den / 2).checked_div(den).unwrap_or(1).max(1) as u32
     };
-    if w * height <= h * width {
-        (out_w, scaled(height, w, width).min(out_h))
+    if w * high <= h * wide {
+        (out_w, scaled(high, w, wide).min(out_h))
     } else {
-        (scaled(width, h, height).min(out_w), out_h)
+        (scaled(wide, h, high).min(out_w), out_h)
     }
 }
 
@@ -171,5 +224,46 @@ mod tests {
             ]
         );
         assert_eq!(geometry.to_frame(2.0, 2.0), (2.0, 1.0));
+    }
+
+    #[test]
+    fn a_corner_and_a_value_for_the_rest() {
+        let fit = |is_at_corner| Fit::Padded {
+            is_at_corner,
+            fill: 7,
+        };
+        let target = |is_at_corner| Target {
+            width_px: 2,
+            height_px: 3,
+            fit: fit(is_at_corner),
+        };
+        let (out, geometry) = gray(&[200; 8], 4, 2, target(true));
+        assert_eq!(out, [200, 200, 7, 7, 7, 7]);
+        assert_eq!(geometry.to_frame(1.0, 1.0), (2.0, 2.0));
+        assert_eq!(
+            gray(&[200; 8], 4, 2, target(false)).0,
+            [7, 7, 200, 200, 7, 7]
+        );
+    }
+
+    #[test]
+    fn a_crop_is_the_middle_and_maps_back() {
+        let target = |side, per_mille| Target {
+            width_px: side,
+            height_px: side,
+            fit: Fit::Crop { per_mille },
+        };
+        let picture: Vec<u8> = (0..24).collect();
+        let (out, geometry) = gray(&picture, 6, 4, target(4, 1000));
+        assert_eq!(
+            out,
+            [1, 2, 3, 4, 7, 8, 9, 10, 13, 14, 15, 16, 19, 20, 21, 22]
+        );
+        assert_eq!(geometry.to_frame(0.0, 0.0), (1.0, 0.0));
+        let (out, geometry) = gray(&picture, 6, 4, target(2, 500));
+        assert_eq!(out, [8, 9, 14, 15]);
+        assert_eq!(geometry.to_frame(1.0, 1.0), (3.0, 2.0));
+        // Of the thinnest frame something stays.
+        assert_eq!(gray(&[9], 1, 1, target(3, 1)).0, [9; 9]);
     }
 }

@@ -59,6 +59,15 @@ impl Span {
         }
     }
 
+    /// The span of a part that begins at an input position.
+    pub(crate) fn moved(self, by: u32) -> Span {
+        Span {
+            first: self.first + by,
+            last: self.last + by,
+            ..self
+        }
+    }
+
     /// The sum of the weights of any span of these sizes.
     pub(crate) fn total(out: u32, size: u32) -> u32 {
         if out <= size { size } else { 2 * out }
