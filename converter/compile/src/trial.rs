@@ -35,12 +35,26 @@ struct Expected {
     deciding: HashMap<TensorId, Vec<f32>>,
 }
 
-/// The tensor that decides an output's: behind it are only functions that keep the order of values.
-fn deciding(graph: &Graph, mut id: TensorId) -> TensorId {
+/// The tensors that decide a graph's outputs, sorted: behind them are only functions that keep the order of values, and the search for the largest.
+pub(crate) fn deciding(graph: &Graph) -> Vec<TensorId> {
+    let outputs = graph.outputs.iter();
+    let tensors = outputs.flat_map(|output| output.assembly.tensors());
+    let mut deciding: Vec<TensorId> = tensors.map(|id| behind_order(graph, id)).collect();
+    deciding.sort_unstable();
+    deciding.dedup();
+    deciding
+}
+
+fn behind_order(graph: &Graph, mut id: TensorId) -> TensorId {
     while let Some(node) = graph.nodes.iter().find(|node| node.output == id) {
         let keeps_order = matches!(
             node.op,
-            Op::Reshape { .. } | Op::Softmax { .. } | Op::Quantize | Op::Unary(UnaryOp::Sigmoid)
+            Op::Reshape { .. }
+                | Op::Softmax { .. }
+                | Op::Quantize
+                | Op::Unary(UnaryOp::Sigmoid)
+                | Op::ArgMax { .. }
+                | Op::TopK { .. }
         );
         if !keeps_order
             || graph
@@ -61,17 +75,9 @@ impl<'g> Reference<'g> {
     /// # Errors
     /// [`CompileError::Graph`], [`CompileError::Sample`]
     pub fn new(graph: &'g Graph, samples: Vec<Sample>) -> Result<Reference<'g>, CompileError> {
-        let mut deciding: Vec<TensorId> = graph
-            .outputs
-            .iter()
-            .flat_map(|output| output.assembly.tensors())
-            .map(|id| self::deciding(graph, id))
-            .collect();
-        deciding.sort_unstable();
-        deciding.dedup();
         let mut reference = Reference {
             graph,
-            deciding,
+            deciding: deciding(graph),
             samples: Vec::new(),
         };
         let mut executor = Executor::new(graph)?;

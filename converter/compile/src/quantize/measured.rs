@@ -16,6 +16,7 @@ use super::{Quantization, behind, copies, joins, params};
 use crate::CompileError;
 use crate::calibrate::{Calibration, Method, Sample};
 use crate::progress::{Count, Stage, Tell};
+use crate::trial::deciding;
 
 /// How a range may be chosen.
 const METHODS: [Method; 5] = [
@@ -44,7 +45,7 @@ const SAMPLES_OF_SETS: usize = 32;
 const SAMPLES_MIN: usize = 4;
 
 /// Multiply-accumulates that comparing the whole network may take.
-const WORK_MAX: u64 = 20_000_000_000;
+const WORK_MAX: u64 = 60_000_000_000;
 
 /// A set that may cut more away must be better by this. A difference of a decibel between few samples says little, and what is cut away of a later picture is
 /// lost: a face that is nearer than any in the samples.
@@ -475,24 +476,6 @@ impl<'g> Outputs<'g> {
             .collect();
         Ok(decibels.iter().sum::<f64>() / decibels.len().max(1) as f64)
     }
-}
-
-/// The tensors that the outputs are made of, sorted: where those are positions of the largest values, the values.
-fn deciding(graph: &Graph) -> Vec<TensorId> {
-    let tensors = graph.outputs.iter().flat_map(|o| o.assembly.tensors());
-    let mut deciding: Vec<TensorId> = tensors
-        .map(
-            |id| match graph.nodes.iter().find(|node| node.output == id) {
-                Some(node) if matches!(node.op, Op::ArgMax { .. } | Op::TopK { .. }) => {
-                    node.inputs[0]
-                }
-                _ => id,
-            },
-        )
-        .collect();
-    deciding.sort_unstable();
-    deciding.dedup();
-    deciding
 }
 
 #[cfg(test)]
