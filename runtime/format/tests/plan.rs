@@ -185,7 +185,8 @@ fn in_place_is_refused_for_operators_that_cannot() {
     let params = Softmax {
         rows: 1,
         n: LEN,
-        exp_bits: Softmax::exp_bits_for(LEN),
+        exp_bits: Softmax::exp_bits_for(LEN, 8),
+        out_bits: 8,
     };
     m.op(&params, &[x, table], y, Scratch::default());
     assert_eq!(

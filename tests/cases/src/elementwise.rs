@@ -160,10 +160,12 @@ impl Case for Softmax {
 
     fn draw(rng: &mut Rng) -> ops::Softmax {
         let n = rng.pick(&LENGTHS);
+        let out_bits = rng.pick(&[8, 8, 9, 12, 15]);
         ops::Softmax {
             rows: rng.pick(&[1, 2, 3, 9]),
             n,
-            exp_bits: ops::Softmax::exp_bits_for(n),
+            exp_bits: ops::Softmax::exp_bits_for(n, out_bits),
+            out_bits,
         }
     }
 

@@ -231,7 +231,8 @@ fn softmax_follows_its_rule_and_is_close_to_the_real_one() {
     let mut rng = Lcg(6);
     for n in [1_u32, 2, 3, 10, 100, 512, 513, 1_000, 4_000] {
         let scale = [0.004, 0.05, 0.2, 1.0][rng.below(4) as usize];
-        let exp_bits = ops::Softmax::exp_bits_for(n);
+        let out_bits = [8, 9, 12, 15][rng.below(4) as usize];
+        let exp_bits = ops::Softmax::exp_bits_for(n, out_bits);
         let entry = |d: u32| {
             ((-scale * f64::from(d)).exp() * f64::from(1_u32 << exp_bits)).round_ties_even() as u32
         };
@@ -240,7 +241,12 @@ fn softmax_follows_its_rule_and_is_close_to_the_real_one() {
         let x: Vec<i8> = (0..rows * n).map(|_| rng.s8()).collect();
         let mut y = vec![0x55; x.len()];
         reference::softmax_s8(
-            &ops::Softmax { rows, n, exp_bits },
+            &ops::Softmax {
+                rows,
+                n,
+                exp_bits,
+                out_bits,
+            },
             SoftmaxIo {
                 x: &x,
                 table: &table,
@@ -261,10 +267,11 @@ fn softmax_follows_its_rule_and_is_close_to_the_real_one() {
                 .sum();
             for (&x, &y) in x.iter().zip(y) {
                 let e = u128::from(table[distance(x) as usize]);
-                let expected = (((e * 256 + sum / 2) / sum) as i128 - 128).clamp(-128, 127);
+                let expected = ((((e << out_bits) + sum / 2) / sum) as i128 - 128).clamp(-128, 127);
                 assert_eq!(i128::from(y), expected, "n {n} scale {scale}");
                 let real = (-scale * f64::from(distance(x))).exp() / real_sum;
-                let steps = (f64::from(y) + 128.0) - (real * 256.0).min(255.0);
+                let real_steps = (real * f64::from(1_u32 << out_bits)).min(255.0);
+                let steps = (f64::from(y) + 128.0) - real_steps;
                 assert!(steps.abs() <= 1.0, "n {n} scale {scale}: {y} for {real}");
             }
         }
@@ -422,6 +429,7 @@ fn operands_of_wrong_lengths_do_not_panic() {
             rows: 2,
             n: 4,
             exp_bits: 22,
+            out_bits: 8,
         },
         SoftmaxIo {
             x: &[1; 4],

@@ -5,9 +5,9 @@ use ocellus_ir::{Node, UnaryOp};
 
 use super::{DeviceOp, Lowering, Operand, Placed, Values, output_s8, unsupported};
 use crate::CompileError;
-use crate::quantize::SOFTMAX_OUTPUT;
 use crate::quantize::params::table;
 use crate::quantize::requant::requant;
+use crate::quantize::{softmax_bits, softmax_output};
 
 impl Lowering<'_> {
     pub(super) fn unary(&mut self, node: &Node, op: UnaryOp) -> Result<(), CompileError> {
@@ -129,7 +129,10 @@ impl Lowering<'_> {
         let input = self.input(node, 0)?;
         let shape = self.input_shape(node, 0).to_vec();
         let n = shape[axis];
-        let exp_bits = ops::Softmax::exp_bits_for(n as u32);
+        let wanted = self.output_params(node)?;
+        let out_bits = softmax_bits(wanted).unwrap_or(*ops::Softmax::OUT_BITS.start());
+        let given = softmax_output(out_bits);
+        let exp_bits = ops::Softmax::exp_bits_for(n as u32, out_bits);
         let scale = f64::from(input.qparams.scale);
         let unit = f64::from(1u32 << exp_bits);
         let entries = (0..256)
@@ -140,15 +143,15 @@ impl Lowering<'_> {
             rows: rows as u32,
             n: n as u32,
             exp_bits,
+            out_bits,
         });
         let entries = self.list(node, "exponentials", Values::U32(entries));
-        let wanted = self.output_params(node)?;
         if shape[axis + 1..].iter().all(|&size| size == 1) {
             let operands = vec![input.operand, entries];
-            if wanted == SOFTMAX_OUTPUT {
+            if wanted == given {
                 return self.finish(node, op, operands);
             }
-            let result = self.push(node, "softmax", op, operands, shape.clone(), SOFTMAX_OUTPUT)?;
+            let result = self.push(node, "softmax", op, operands, shape.clone(), given)?;
             let placed = self.rescale(node, "", result, shape, wanted)?;
             self.alias_to(node, placed);
             return Ok(());
@@ -165,7 +168,7 @@ impl Lowering<'_> {
             op,
             vec![moved.operand, entries],
             moved_shape.clone(),
-            SOFTMAX_OUTPUT,
+            given,
         )?;
         let result = self.rescale(node, "rescale", result, moved_shape.clone(), wanted)?;
         let mut back = vec![0; shape.len()];

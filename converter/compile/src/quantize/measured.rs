@@ -8,6 +8,8 @@
 //! Ranges of one half of the samples are tried on the other half. On the samples that it was made of, a range that cuts nothing else away looks as good as one
 //! with room.
 
+use std::collections::HashSet;
+
 use ocellus_ir::exec::eval;
 use ocellus_ir::{Executor, Graph, Node, Op, TensorId, View};
 use rayon::prelude::*;
@@ -181,6 +183,22 @@ pub(super) struct Context<'g> {
 }
 
 impl Context<'_> {
+    /// Whether an output of the graph holds numbers of a tensor.
+    pub(super) fn reaches_output(self, id: TensorId) -> bool {
+        let mut seen = HashSet::from([id]);
+        let mut open = vec![id];
+        while let Some(id) = open.pop() {
+            if self.is_output[id.0] {
+                return true;
+            }
+            let readers = self.readers[id.0].iter();
+            let nodes = readers.map(|&index| &self.graph.nodes[index]);
+            let outputs = nodes.filter(|node| copies(&node.op) || joins(&node.op));
+            open.extend(outputs.map(|n| n.output).filter(|&id| seen.insert(id)));
+        }
+        false
+    }
+
     /// Tensors whose range is to be chosen.
     fn tensors(self) -> impl Iterator<Item = TensorId> {
         let outputs = self.graph.nodes.iter().map(|node| node.output);

@@ -17,18 +17,33 @@ pub mod requant;
 
 pub use indices::Indices;
 
-use ocellus_format::QParams;
+use ocellus_format::{QParams, ops::Softmax};
 use ocellus_ir::{BinaryOp, BorderType, Graph, Node, Op, TensorId, UnaryOp};
 
 use crate::CompileError;
 use crate::calibrate::{Calibration, Method};
 use crate::progress::Tell;
 
-/// Scale and zero point of the output of a softmax: fixed by `docs/numerics.md`.
-pub const SOFTMAX_OUTPUT: QParams = QParams {
-    scale: 1.0 / 256.0,
-    zero_point: -128,
-};
+/// Scale and zero point of the output of a softmax with `bits` behind the point (`docs/numerics.md`).
+pub(crate) fn softmax_output(bits: u8) -> QParams {
+    QParams {
+        scale: f32::exp2(-f32::from(bits)),
+        zero_point: -128,
+    }
+}
+
+/// The bits behind the point with which a softmax gives a scale and zero point without another step.
+pub(crate) fn softmax_bits(params: QParams) -> Option<u8> {
+    let mut bits = Softmax::OUT_BITS;
+    bits.find(|&bits| softmax_output(bits) == params)
+}
+
+/// The most bits behind the point that hold values up to one.
+fn softmax_bits_for(largest: f32) -> u8 {
+    let holds = |bits: &u8| largest <= 255.0 * f32::exp2(-f32::from(*bits));
+    let bits = Softmax::OUT_BITS.rev().find(holds);
+    bits.unwrap_or(*Softmax::OUT_BITS.start())
+}
 
 /// An operand that others read too joins a concatenation's scale where its own range is at least this share of the common one.
 const SIMILAR_RANGE: f32 = 0.75;
@@ -213,7 +228,7 @@ fn fixed_by(graph: &Graph, id: TensorId, op: Option<&Op>) -> Option<QParams> {
             scale: grid.scale(),
             zero_point: grid.zero_point,
         }),
-        (None, Some(Op::Softmax { .. })) => Some(SOFTMAX_OUTPUT),
+        (None, Some(Op::Softmax { .. })) => Some(softmax_output(*Softmax::OUT_BITS.start())),
         (None, Some(Op::ArgMax { .. } | Op::TopK { .. })) => Some(QParams::WHOLE_NUMBERS),
         (None, _) => None,
     }
@@ -312,6 +327,13 @@ fn assign(
     for node in &graph.nodes {
         let output = node.output;
         sharing.fixed[output.0] = fixed_by(graph, output, Some(&node.op));
+        // Whoever reads an output expects the steps of 1/256. Inside, attention over hundreds of positions has no value above a hundredth.
+        if let (Op::Softmax { .. }, None) = (&node.op, &graph.tensor(output).grid)
+            && let Some((_, largest)) = sharing.ranges[output.0]
+            && !context.reaches_output(output)
+        {
+            sharing.fixed[output.0] = Some(softmax_output(softmax_bits_for(largest)));
+        }
         if let Some(range) = range_by(&node.op) {
             sharing.ranges[output.0] = Some(range);
         }
@@ -373,4 +395,48 @@ fn assign(
         });
     }
     Ok(quantization)
+}
+
+#[cfg(test)]
+mod tests {
+    use ocellus_ir::random::Random;
+
+    use super::*;
+    use crate::calibrate::Sample;
+
+    /// The softmax of a row of near-equal values, as of attention over many positions, and the steps that it gets.
+    fn softmax_scale(length: usize, behind: Option<Op>) -> f32 {
+        let mut graph = Graph::default();
+        let x = graph.add_input("x", vec![1, length], BorderType::F32);
+        let softmax = Op::Softmax { axis: 1 };
+        let y = graph.add_node("softmax", softmax, &[x]).unwrap();
+        let output = behind.map_or(y, |op| graph.add_node("behind", op, &[y]).unwrap());
+        graph.add_output("output", output, BorderType::F32);
+        let mut random = Random::new(1);
+        let samples = (0..4).map(|_| Sample {
+            inputs: vec![random.values(length)],
+            sha256: None,
+        });
+        let calibration = Calibration::collect(&graph, samples, Method::MinMax, |_| {}).unwrap();
+        let params = quantize(&graph, &calibration).unwrap().params[y.0];
+        params.unwrap().scale
+    }
+
+    #[test]
+    fn attention_over_many_positions_has_fine_steps() {
+        let inside = |length| softmax_scale(length, Some(Op::Unary(UnaryOp::Neg)));
+        assert_eq!(inside(2), f32::exp2(-8.0));
+        // No value is above e^2 / 200.
+        assert!(inside(200) <= f32::exp2(-12.0), "{}", inside(200));
+    }
+
+    #[test]
+    fn an_output_of_a_softmax_can_say_one() {
+        let reshaped = Op::Reshape {
+            shape: vec![200, 1],
+        };
+        for behind in [None, Some(reshaped)] {
+            assert_eq!(softmax_scale(200, behind), f32::exp2(-8.0));
+        }
+    }
 }

@@ -519,7 +519,8 @@ fn written(in_parts: bool) -> Vec<u8> {
         &Softmax {
             rows: 1,
             n: 10,
-            exp_bits: Softmax::exp_bits_for(10),
+            exp_bits: Softmax::exp_bits_for(10, 8),
+            out_bits: 8,
         },
         &[logits, exponentials],
         scores,

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{OpCode, OpError, Operands, Params, product};
 use crate::DType;
 
-/// Softmax over the innermost axis. Inputs: `x` `s8[rows, n]`, table `u32[256]`. Output: `y` `s8[rows, n]`, scale 1/256, zero point -128.
+/// Softmax over the innermost axis. Inputs: `x` `s8[rows, n]`, table `u32[256]`. Output: `y` `s8[rows, n]`, scale `2^-out_bits`, zero point -128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Softmax {
     /// Product of all axes but the innermost, up to `2^24`.
@@ -12,17 +12,27 @@ pub struct Softmax {
     pub n: u32,
     /// The table holds `exp(-scale * d) * 2^exp_bits`.
     pub exp_bits: u8,
+    /// Steps of the output in 1: 8 where all of 0 to 1 can be said, up to 15 where no value is large.
+    pub out_bits: u8,
 }
 
 impl Softmax {
-    /// The largest `exp_bits` whose sum over `n` values stays below `2^31`.
-    pub const fn exp_bits_for(n: u32) -> u8 {
+    /// Values of `out_bits`.
+    pub const OUT_BITS: core::ops::RangeInclusive<u8> = 8..=15;
+
+    /// The largest `exp_bits` whose sum over `n` values stays below `2^31`, as does one of them in the output's steps.
+    pub const fn exp_bits_for(n: u32, out_bits: u8) -> u8 {
         let log2_ceil = if n <= 1 {
             0
         } else {
             32 - (n - 1).leading_zeros()
         };
-        let room = 31_u32.saturating_sub(log2_ceil);
+        let taken = if log2_ceil > out_bits as u32 {
+            log2_ceil
+        } else {
+            out_bits as u32
+        };
+        let room = 31_u32.saturating_sub(taken);
         if room < 22 { room as u8 } else { 22 }
     }
 }
@@ -35,7 +45,9 @@ impl Params<'_> for Softmax {
         if self.rows == 0 || self.rows > 1 << 24 {
             return Err(OpError::Shape);
         }
-        if self.exp_bits != Self::exp_bits_for(self.n) {
+        if !Self::OUT_BITS.contains(&self.out_bits)
+            || self.exp_bits != Self::exp_bits_for(self.n, self.out_bits)
+        {
             return Err(OpError::Parameter);
         }
         let len = u64::from(self.rows) * n;

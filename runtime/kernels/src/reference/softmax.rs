@@ -15,7 +15,9 @@ pub fn softmax_s8(p: &Softmax, io: SoftmaxIo<'_>) {
             .iter()
             .fold(0_u32, |sum, &x| sum.wrapping_add(exponential(x)));
         for (y, &x) in y.iter_mut().zip(x) {
-            let scaled = exponential(x).wrapping_mul(256).wrapping_add(sum / 2);
+            let scaled = exponential(x)
+                .wrapping_shl(p.out_bits.into())
+                .wrapping_add(sum / 2);
             // The largest value's exponential is 2^exp_bits, so a sum of a sound table is never 0.
             let q = scaled.checked_div(sum).unwrap_or(0);
             *y = (i64::from(q) - 128).min(127) as i8;
