@@ -418,7 +418,7 @@ mod tests {
             sha256: None,
         });
         let calibration = Calibration::collect(&graph, samples, Method::MinMax, |_| {}).unwrap();
-        let params = quantize(&graph, &calibration).unwrap().params[y.0];
+        let params = quantize(&graph, &calibration, &|_| {}).unwrap().params[y.0];
         params.unwrap().scale
     }
 
