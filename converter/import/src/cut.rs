@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto};
 
+use crate::ending::{Ending, Role, Sketch, Step, ending};
 use crate::error::shown;
-use crate::operators::can_import;
+use crate::operators::{can_import, depends_on_data};
 
 /// More names than this are not listed.
 const MAX_NAMES: usize = 8;
@@ -101,4 +102,139 @@ pub(crate) fn advice(
         "to cut it there, convert with {}{more} and compute the rest from those outputs",
         names.join(" ")
     ))
+}
+
+/// Operators whose operands are weights, at least where one of them is constant.
+const LAYERS: &[&str] = &[
+    "Conv",
+    "ConvInteger",
+    "ConvTranspose",
+    "DeformConv",
+    "GRU",
+    "Gemm",
+    "LSTM",
+    "MatMul",
+    "MatMulInteger",
+    "QGemm",
+    "QLinearConv",
+    "QLinearMatMul",
+    "RNN",
+];
+
+/// Operators that give truth values or whole numbers.
+const NOT_REAL: &[&str] = &[
+    "And",
+    "ArgMax",
+    "ArgMin",
+    "Cast",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "IsInf",
+    "IsNaN",
+    "Less",
+    "LessOrEqual",
+    "Not",
+    "Or",
+    "TopK",
+    "Xor",
+];
+
+/// True where a graph inside of a node, at any depth, has a layer.
+fn has_layers(node: &NodeProto) -> bool {
+    graphs(node)
+        .flat_map(|graph| &graph.node)
+        .any(|node| LAYERS.contains(&node.op_type.as_str()) || has_layers(node))
+}
+
+/// The tensors that hang on the inputs, whose values the file does not settle; `order` are the nodes that its outputs need.
+pub(crate) fn hanging<'a>(
+    file: &'a GraphProto,
+    order: &[usize],
+    inputs: impl Iterator<Item = &'a str>,
+) -> HashSet<&'a str> {
+    let mut hanging: HashSet<&str> = inputs.collect();
+    for node in order.iter().filter_map(|&index| file.node.get(index)) {
+        let settled = matches!(node.op_type.as_str(), "Shape" | "Size");
+        if !settled && reads(node).iter().any(|name| hanging.contains(name)) {
+            let outputs = node.output.iter().map(String::as_str);
+            hanging.extend(outputs.filter(|name| !name.is_empty()));
+        }
+    }
+    hanging
+}
+
+/// Where a file ends by itself, and a sentence that says so; `order` are the nodes that its outputs need, `hanging` is of [`hanging`].
+pub(crate) fn own_end<'a>(
+    file: &'a GraphProto,
+    order: &[usize],
+    hanging: &HashSet<&'a str>,
+) -> Option<(Vec<String>, String)> {
+    let nodes = order.iter().filter_map(|&index| file.node.get(index));
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut names: Vec<&str> = Vec::new();
+    // The model's inputs, which nobody writes, are no ends.
+    let mut may_end: Vec<bool> = Vec::new();
+    let mut steps = Vec::new();
+    let mut kept = Vec::new();
+    for node in nodes {
+        let operator = node.op_type.as_str();
+        let all = reads(node);
+        let mut number = |name: &'a str| {
+            let next = names.len();
+            let number = *numbers.entry(name).or_insert(next);
+            if number == next {
+                names.push(name);
+                may_end.push(false);
+            }
+            number
+        };
+        let read: Vec<usize> = all
+            .iter()
+            .filter(|name| hanging.contains(*name))
+            .map(|name| number(name))
+            .collect();
+        let outputs = node.output.iter().map(String::as_str);
+        let writes: Vec<usize> = outputs
+            .filter(|name| hanging.contains(name))
+            .map(number)
+            .collect();
+        if writes.is_empty() {
+            continue;
+        }
+        if has_layers(node) {
+            return None;
+        }
+        for &tensor in &writes {
+            may_end[tensor] = !NOT_REAL.contains(&operator);
+        }
+        // A branch whose condition is constant is taken or not, whatever the data.
+        let decided = operator == "If" && !hanging.contains(node.input.first()?.as_str());
+        let role = if depends_on_data(node) && !decided {
+            Role::Selection
+        } else if LAYERS.contains(&operator) && read.len() < all.len() {
+            Role::Layer
+        } else {
+            Role::Plain
+        };
+        steps.push(Step {
+            reads: read,
+            writes,
+            role,
+        });
+        kept.push(node);
+    }
+    let outputs = file.output.iter();
+    let sketch = Sketch {
+        steps,
+        outputs: outputs
+            .filter_map(|info| numbers.get(info.name.as_str()).copied())
+            .collect(),
+        may_end,
+    };
+    let found: Ending = ending(&sketch)?;
+    let ends: Vec<&str> = found.tensors.iter().map(|&at| names[at]).collect();
+    let first = kept.get(found.before)?;
+    let note = found.note(ends.iter().copied(), &first.op_type, &first.name);
+    Some((ends.into_iter().map(str::to_owned).collect(), note))
 }

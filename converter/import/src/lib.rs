@@ -10,6 +10,7 @@
 mod attributes;
 mod constant;
 mod cut;
+mod ending;
 mod error;
 mod fold;
 mod inline;

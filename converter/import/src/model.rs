@@ -13,14 +13,14 @@ use tract_onnx::pb::{
 };
 
 use crate::constant::ElementType;
-use crate::cut::{advice, reads};
+use crate::cut::{advice, hanging, own_end, reads};
 use crate::error::{ImportError, Outcome, Place, Refusal, shown};
 use crate::fold::fold;
 use crate::inline::inline;
 use crate::operators::{can_import, import_node};
 use crate::source::{
-    ImportOptions, Imported, SourceFormat, StatedSize, check_overrides, find_output, read,
-    settle_shape,
+    ImportOptions, Imported, SourceFormat, StatedSize, check_overrides, find_output, left_out,
+    read, settle_shape,
 };
 use crate::values::{Cx, Importer, Live, OnnxFile, Value};
 
@@ -77,7 +77,7 @@ pub(crate) fn import(
 ) -> Outcome<Imported> {
     let mut model = decode(bytes)?;
     inline(&mut model, MAX_NODES)?;
-    cut_to(&mut model, options)?;
+    let ended = cut_to(&mut model, options)?;
     let opset = model
         .opset_import
         .iter()
@@ -117,6 +117,7 @@ pub(crate) fn import(
         left_out: HashMap::new(),
     };
     let mut importer = Importer::new(known, bytes.len());
+    importer.notes.extend(ended);
     inputs(&mut importer, file, options)?;
     let steps = order(file)?;
     for (step, &index) in steps.iter().enumerate() {
@@ -151,34 +152,58 @@ pub(crate) fn import(
     })
 }
 
-/// Makes the tensors that the options name the outputs of the model.
-fn cut_to(model: &mut ModelProto, options: &ImportOptions) -> Outcome<()> {
-    let Some(file) = model.graph.as_mut().filter(|_| !options.outputs.is_empty()) else {
-        return Ok(());
+/// Makes the tensors that the options name the outputs of the model; without them, those at which it ends by itself, and no constants. The sentences that
+/// come back say where that is not as the file has it.
+fn cut_to(model: &mut ModelProto, options: &ImportOptions) -> Outcome<Vec<String>> {
+    let Some(file) = &mut model.graph else {
+        return Ok(Vec::new());
     };
-    let mut outputs = Vec::with_capacity(options.outputs.len());
-    for wanted in &options.outputs {
+    let mut notes = Vec::new();
+    let names = if options.outputs.is_empty() {
+        let order = order(file)?;
+        let inputs = real_inputs(file).map(|info| info.name.as_str());
+        let hanging = hanging(file, &order, inputs);
+        let outputs = file.output.iter().map(|info| info.name.as_str());
+        let (live, constant): (Vec<&str>, Vec<&str>) =
+            outputs.partition(|name| hanging.contains(name));
+        if live.is_empty() {
+            return Ok(notes);
+        }
+        notes.extend(constant.iter().map(|name| left_out(name)));
+        match own_end(file, &order, &hanging) {
+            Some((names, note)) => {
+                notes.push(note);
+                names
+            }
+            None if notes.is_empty() => return Ok(notes),
+            None => live.into_iter().map(str::to_owned).collect(),
+        }
+    } else {
         let computed = file.node.iter().flat_map(|node| &node.output);
         let named = file.input.iter().map(|info| &info.name).chain(computed);
-        let name = find_output(wanted, named.map(String::as_str))?.to_owned();
+        let named = named.map(String::as_str);
+        let wanted = options.outputs.iter();
+        let names = wanted.map(|wanted| Ok(find_output(wanted, named.clone())?.to_owned()));
+        names.collect::<Outcome<Vec<String>>>()?
+    };
+    let outputs = names.into_iter().map(|name| {
         let stated = file.output.iter().chain(&file.value_info);
         let stated = stated.into_iter().find(|info| info.name == name).cloned();
-        outputs.push(stated.unwrap_or(ValueInfoProto {
+        stated.unwrap_or(ValueInfoProto {
             name,
             ..Default::default()
-        }));
-    }
-    file.output = outputs;
-    Ok(())
+        })
+    });
+    file.output = outputs.collect();
+    Ok(notes)
 }
 
 /// As [`cut_to`], without the nodes that the outputs do not need, for readers that do not look what is needed.
 pub(crate) fn cut_off(model: &mut ModelProto, options: &ImportOptions) -> Outcome<()> {
-    if options.outputs.is_empty() {
+    inline(model, MAX_NODES)?;
+    if cut_to(model, options)?.is_empty() && options.outputs.is_empty() {
         return Ok(());
     }
-    inline(model, MAX_NODES)?;
-    cut_to(model, options)?;
     if let Some(file) = &mut model.graph {
         let mut needed = vec![false; file.node.len()];
         for index in order(file)? {

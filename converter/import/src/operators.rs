@@ -23,6 +23,7 @@ pub(crate) mod shape;
 
 use tract_onnx::pb::NodeProto;
 
+use crate::ending::selects_boxes;
 use crate::error::{Outcome, Refusal, shown};
 use crate::values::{Cx, Value};
 
@@ -224,6 +225,12 @@ pub(crate) fn can_import(node: &NodeProto) -> bool {
     known_domain(node)
         && !DATA_DEPENDENT.contains(&name)
         && TABLE.iter().any(|operator| operator.name == name)
+}
+
+/// True for an operator whose result's shape, or whose very execution, depends on the data that it reads.
+pub(crate) fn depends_on_data(node: &NodeProto) -> bool {
+    let name = node.op_type.as_str();
+    DATA_DEPENDENT.contains(&name) || name == "NonZero" || selects_boxes(name)
 }
 
 fn data_dependent() -> Refusal {

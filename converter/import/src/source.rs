@@ -129,6 +129,14 @@ pub(crate) fn find_output<'a>(
     )))
 }
 
+/// What is said of an output that is the same whatever goes in, beside others that are not.
+pub(crate) fn left_out(output: &str) -> String {
+    format!(
+        "output `{}` does not depend on the model's inputs and is left out: read its numbers from the file once",
+        shown(output)
+    )
+}
+
 fn import_any(
     name: &str,
     bytes: &[u8],

@@ -4,6 +4,7 @@
 //! scale stand for real numbers, and the graph holds those.
 
 mod dilation;
+mod ending;
 mod file;
 mod node;
 mod operators;
@@ -18,7 +19,7 @@ use crate::constant::ElementType;
 use crate::error::{Outcome, Place, Refusal};
 use crate::fold::fold;
 use crate::source::{
-    ImportOptions, Imported, SourceFormat, StatedSize, check_overrides, settle_shape,
+    ImportOptions, Imported, SourceFormat, StatedSize, check_overrides, left_out, settle_shape,
 };
 use crate::tflite::file::{Node, TensorInfo, TfLiteFile, code, main_graph, name_of};
 use crate::tflite::node::Tx;
@@ -51,7 +52,15 @@ pub(crate) fn import(bytes: &[u8], options: &ImportOptions) -> Outcome<Imported>
     file.cut_to(&options.outputs)?;
     let operators = file::operators(&main_graph(&model)?)?;
     dilation::find(&mut file, &operators)?;
+    let ended = match options.outputs.is_empty() {
+        true => {
+            let needed = needed(&file, &operators)?;
+            ending::end(&mut file, &operators, &needed)?
+        }
+        false => None,
+    };
     let mut importer = Importer::new(file, bytes.len());
+    importer.notes.extend(ended);
     inputs(&mut importer, options)?;
     let needed = needed(&importer.file, &operators)?;
     for (index, operator) in operators.iter().enumerate() {
@@ -310,25 +319,36 @@ fn outputs(importer: &mut Importer<TfLiteFile<'_>>) -> Outcome<()> {
     if indices.is_empty() {
         return Err(Refusal::malformed("it has no outputs"));
     }
+    let mut constant = Vec::new();
     for index in indices {
         let index = importer.file.tensor(index)?.0;
         let info = importer.file.tensors[index].clone();
-        output(importer, index, &info)
-            .map_err(|refusal| refusal.at(Place::Output(info.name.clone())))?;
+        let at = |refusal: Refusal| refusal.at(Place::Output(info.name.clone()));
+        match importer.file.value(index).map_err(at)? {
+            Value::Live(live) => output(importer, &live, &info).map_err(at)?,
+            Value::Constant(_) => constant.push(info.name),
+        }
     }
-    Ok(())
+    match constant.first() {
+        Some(first) if importer.graph.outputs.is_empty() => {
+            let reason =
+                "it does not depend on the model's inputs; remove this output from the model";
+            Err(Refusal::unsupported(reason).at(Place::Output(first.clone())))
+        }
+        _ => {
+            importer
+                .notes
+                .extend(constant.iter().map(|name| left_out(name)));
+            Ok(())
+        }
+    }
 }
 
 fn output(
     importer: &mut Importer<TfLiteFile<'_>>,
-    index: usize,
+    live: &Live,
     info: &TensorInfo<'_>,
 ) -> Outcome<()> {
-    let Value::Live(live) = importer.file.value(index)? else {
-        return Err(Refusal::unsupported(
-            "it does not depend on the model's inputs; remove this output from the model",
-        ));
-    };
     let border = match info.ty {
         TensorType::FLOAT32 => BorderType::F32,
         TensorType::UINT8 => BorderType::U8,
@@ -347,7 +367,8 @@ fn output(
             "its integers stand for real numbers, but it has no scale",
         ));
     }
-    let id = live.id;
-    importer.graph.add_output(info.name.clone(), id, border);
+    importer
+        .graph
+        .add_output(info.name.clone(), live.id, border);
     Ok(())
 }

@@ -13,6 +13,7 @@ mod shape;
 
 use tract_tflite::tflite::BuiltinOperator;
 
+use crate::ending::selects_boxes;
 use crate::error::{Outcome, Refusal, shown};
 use crate::tflite::file::{TfLiteFile, name_of};
 use crate::tflite::node::Tx;
@@ -179,6 +180,11 @@ fn find(code: BuiltinOperator, custom: Option<&str>) -> Option<Import> {
     }
     let row = TABLE.iter().find(|row| row.code == code);
     row.map(|row| row.import)
+}
+
+/// True for an operator that gives what, or as much as, the data decides.
+pub(super) fn depends_on_data(code: BuiltinOperator, custom: Option<&str>) -> bool {
+    DATA_DEPENDENT.contains(&code) || custom.is_some_and(selects_boxes)
 }
 
 /// Refuses an operator that is not in the table, with the tensors where the model would be cut.

@@ -364,6 +364,97 @@ fn a_model_ends_where_it_is_cut() {
     }
 }
 
+/// Boxes and scores out of two convolutions, and a selection of two classes as exporters write it: one slice of the scores each.
+fn detector() -> File {
+    let classes = |file: File, class: i64| {
+        let of = |name: &str| format!("{name}{class}");
+        file.list(&of("from"), &[class])
+            .list(&of("to"), &[class + 1])
+            .node(
+                "Slice",
+                &["scores", &of("from"), &of("to"), "one"],
+                &[&of("slice")],
+                vec![],
+            )
+            .node("Greater", &[&of("slice"), "least"], &[&of("high")], vec![])
+            .node("NonZero", &[&of("high")], &[&of("at")], vec![])
+            .node(
+                "NonMaxSuppression",
+                &["boxes", &of("slice")],
+                &[&of("kept")],
+                vec![],
+            )
+    };
+    let file = File::new(13, &[1, 3, 4, 4])
+        .random("box_weights", &[4, 3, 1, 1])
+        .random("score_weights", &[2, 3, 1, 1])
+        .list("box_shape", &[1, 16, 4])
+        .list("score_shape", &[1, 2, 16])
+        .list("one", &[1])
+        .reals("least", &[], &[0.5])
+        .node("Conv", &["x", "box_weights"], &["raw_boxes"], vec![])
+        .node("Conv", &["x", "score_weights"], &["raw_scores"], vec![])
+        .node("Reshape", &["raw_boxes", "box_shape"], &["boxes"], vec![])
+        .node("Reshape", &["raw_scores", "score_shape"], &["flat"], vec![])
+        .node("Sigmoid", &["flat"], &["scores"], vec![]);
+    let names = ["at0", "at1", "kept0", "kept1"];
+    classes(classes(file, 0), 1).node("Concat", &names, &["y"], vec![int("axis", 0)])
+}
+
+#[test]
+fn a_detector_ends_before_it_selects_boxes() {
+    let file = detector();
+    let imported = file.import().unwrap();
+    let outputs = imported.graph.outputs.iter();
+    let names: Vec<&str> = outputs.map(|output| output.name.as_str()).collect();
+    assert_eq!(names, ["boxes", "scores"]);
+    let note = imported.notes.join("; ");
+    for word in ["`boxes`, `scores`", "before `NonZero` (n7)", "`--cut`"] {
+        assert!(note.contains(word), "{note}");
+    }
+    // The reference ends there too.
+    file.agrees();
+    // What the user asks for comes first.
+    let options = ImportOptions {
+        outputs: vec!["raw_scores".into()],
+        ..Default::default()
+    };
+    let imported = import_onnx_bytes("test.onnx", &file.bytes(), &options).unwrap();
+    assert_eq!(imported.graph.outputs[0].name, "raw_scores");
+    assert_eq!(imported.notes, [""; 0]);
+    // A layer behind the selection: a model of two stages is refused.
+    let mut file = detector();
+    file.graph().output[0].name = "z".into();
+    file.random("head", &[1, 16])
+        .node("MatMul", &["head", "y"], &["z"], vec![])
+        .refused(&["node 7 `NonZero`", "depends on the data", "`--cut "]);
+}
+
+#[test]
+fn outputs_that_are_constant_are_left_out() {
+    let mut file = File::new(13, &[1, 4])
+        .reals("stored", &[2, 4], &[0.5; 8])
+        .node("Relu", &["stored"], &["priors"], vec![])
+        .node("Shape", &["x"], &["size"], vec![])
+        .node("Relu", &["x"], &["y"], vec![]);
+    for (at, name) in ["priors", "size"].into_iter().enumerate() {
+        let output = ValueInfoProto {
+            name: name.into(),
+            ..Default::default()
+        };
+        file.graph().output.insert(at, output);
+    }
+    let imported = file.import().unwrap();
+    assert_eq!(imported.graph.outputs.len(), 1);
+    assert_eq!(imported.graph.outputs[0].name, "y");
+    let note = imported.notes.join("; ");
+    assert!(
+        note.contains("`priors`") && note.contains("`size`"),
+        "{note}"
+    );
+    file.agrees();
+}
+
 #[test]
 fn what_equals_the_largest_around_it_is_kept() {
     // How detectors without boxes find their peaks.

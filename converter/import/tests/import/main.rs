@@ -9,4 +9,5 @@ mod file;
 mod models;
 mod operators;
 mod qlinear;
+mod tflite;
 mod traps;
