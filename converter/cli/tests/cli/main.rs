@@ -7,6 +7,7 @@ mod bad_inputs;
 mod bad_models;
 mod command_line;
 mod conversion;
+mod cuts;
 mod json;
 mod onnx;
 mod planted;
