@@ -37,6 +37,12 @@ impl Default for Histogram {
     }
 }
 
+/// Quicker than a call, which `f32::floor` is on old x86.
+fn floor(value: f32) -> i64 {
+    let towards_zero = value as i64;
+    towards_zero - i64::from(towards_zero as f32 > value)
+}
+
 impl Histogram {
     /// Adds values. Returns false, and adds nothing, where one is not finite.
     pub fn add(&mut self, values: &[f32]) -> bool {
@@ -55,7 +61,7 @@ impl Histogram {
         self.reach(min, max);
         let inverse = 2f32.powi(-self.exponent);
         for &value in values {
-            let bin = (value * inverse).floor() as i64 - self.start;
+            let bin = floor(value * inverse) - self.start;
             self.counts[bin.clamp(0, BIN_COUNT as i64 - 1) as usize] += 1;
         }
         self.total += values.len() as u64;
@@ -178,6 +184,15 @@ pub(crate) fn narrowed(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whole_numbers_below_are_those_of_floor() {
+        let quarters = (-4_000..4_000).map(|i| i as f32 / 4.0);
+        let large = [16_777_216.0, 33_554_436.0, 0.49999997, 1e-40].into_iter();
+        for value in quarters.chain(large.flat_map(|v: f32| [v, -v])) {
+            assert_eq!(floor(value), value.floor() as i64, "{value}");
+        }
+    }
 
     fn noise(count: usize, scale: f32) -> Vec<f32> {
         let mut state = 12345u32;
