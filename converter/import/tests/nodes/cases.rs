@@ -53,6 +53,8 @@ pub(crate) struct Prepared {
     pub(crate) bytes: Vec<u8>,
     pub(crate) inputs: Vec<Vec<f32>>,
     pub(crate) outputs: Vec<Reals>,
+    /// The outputs' names.
+    pub(crate) names: Vec<String>,
 }
 
 /// Every case whose tensors are plain and whose operator set is known, by name.
@@ -182,10 +184,12 @@ impl Case {
                 output.shape = vec![output.values.len()];
             }
         }
+        let names = graph.output.iter().map(|info| info.name.clone()).collect();
         Some(Prepared {
             bytes: model.encode_to_vec(),
             inputs,
             outputs,
+            names,
         })
     }
 }
