@@ -8,7 +8,7 @@ use ocellus_compile::Passes;
 use ocellus_compile::equalize::Factors;
 use ocellus_compile::interpret::{Tapped, Taps};
 use ocellus_evaluate::{LayerError, OwnError, Share, worst_first};
-use ocellus_ir::{Executor, Graph};
+use ocellus_ir::{Executor, Graph, Masks};
 
 use crate::commands::convert::border_of;
 use crate::commands::run::{inputs_read, run_here};
@@ -93,6 +93,7 @@ pub(crate) fn measure(
         .enumerate()
         .map(|(i, name)| (name.as_str(), i))
         .collect();
+    let masks = Masks::of(graph);
     let mut executor = Executor::new(graph)?;
     let samples = inputs.len();
     let bar = progress(samples as u64, "comparing");
@@ -108,7 +109,8 @@ pub(crate) fn measure(
             if let Some((layer, tapped)) = tapped(id)
                 && id != input.tensor
             {
-                layers[layer].add(float, &tapped.dequantized());
+                let int8 = tapped.dequantized();
+                layers[layer].add(&masks.seen(id, float), &masks.seen(id, &int8));
                 seen(&graph.tensor(id).name, tapped);
             }
         })?;
@@ -122,7 +124,8 @@ pub(crate) fn measure(
                     let channels = graph.tensor(id).shape.last().copied().unwrap_or(1);
                     let q = tapped.qparams;
                     let range = (q.dequantize(-128), q.dequantize(127));
-                    own[layer].add(float, &int8, channels, q.scale, range);
+                    let (float, int8) = (masks.seen(id, float), masks.seen(id, &int8));
+                    own[layer].add(&float, &int8, channels, q.scale, range);
                 }
                 float.copy_from_slice(&int8);
             }

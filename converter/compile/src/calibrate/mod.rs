@@ -11,7 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ocellus_format::{CalibrationData, SampleSet};
-use ocellus_ir::{BorderType, Executor, Graph, TensorId};
+use ocellus_ir::{BorderType, Executor, Graph, Masks, TensorId};
 
 pub(crate) use histogram::narrowed;
 pub use histogram::{BIN_COUNT, Histogram};
@@ -119,6 +119,7 @@ pub struct Calibration {
     hashes: Vec<[u8; 32]>,
     statistics: Vec<Option<TensorStatistics>>,
     is_input: Vec<bool>,
+    masks: Masks,
     kept: KeptSamples,
 }
 
@@ -146,6 +147,7 @@ impl Calibration {
             hashes: Vec::new(),
             statistics,
             is_input,
+            masks: Masks::of(graph),
             kept: KeptSamples::default(),
         }
     }
@@ -234,7 +236,8 @@ impl Calibration {
         let Some(Some(statistics)) = self.statistics.get_mut(id.0) else {
             return true;
         };
-        if !statistics.histogram.add(values) {
+        let values = self.masks.seen(id, values);
+        if !statistics.histogram.add(&values) {
             return false;
         }
         if self.is_input[id.0] && statistics.whole_numbers {
@@ -298,6 +301,11 @@ impl Calibration {
         (0..count)
             .map(|index| self.kept.get(index * self.kept.len() / count))
             .collect()
+    }
+
+    /// The sums of the graph that only a softmax reads: of these only what it tells apart is observed.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
     }
 
     /// What was observed of a tensor.

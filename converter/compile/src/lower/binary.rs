@@ -6,7 +6,7 @@ use ocellus_ir::{BinaryOp, Node, Rounding};
 
 use super::{DeviceOp, Lowering, Operand, Placed, Values, output_s8, steps_of, unsupported};
 use crate::CompileError;
-use crate::quantize::params::{from_range, quantize_value};
+use crate::quantize::params::{from_range, quantize_value, reach};
 use crate::quantize::requant::{
     FactorTooLarge, Likely, USUAL_STEPS, add_factors, add_factors_of_21_bits, requant, requant_as,
     single_precision,
@@ -66,7 +66,16 @@ impl Lowering<'_> {
                 zero_point: grid.zero_point,
             })
         };
-        let sums_steps = matches!(op, BinaryOp::Add | BinaryOp::Sub) && kept(constant).is_some();
+        let sums = matches!(op, BinaryOp::Add | BinaryOp::Sub);
+        let sums_steps = sums && kept(constant).is_some();
+        let limited;
+        let constant = if sums && !sums_steps {
+            let (low, high) = self.addends_that_count(node, op, x)?;
+            limited = constant.iter().map(|v| v.clamp(low, high));
+            &limited.collect::<Vec<f32>>()
+        } else {
+            constant
+        };
         // One constant for each channel: exact factors, one scale a channel.
         let per_channel =
             constant_shape.last() == shape.last() && constant.len() == *shape.last().unwrap_or(&1);
@@ -127,6 +136,23 @@ impl Lowering<'_> {
         } else {
             self.binary_of(node, op, constant, input)
         }
+    }
+
+    /// The least and the largest constant of a sum, or a difference, that makes another result than one beyond: further out the result is saturated
+    /// whatever the other operand is. A mask of -1e9 would otherwise take all steps of the constant's scale.
+    fn addends_that_count(
+        &self,
+        node: &Node,
+        op: BinaryOp,
+        x: usize,
+    ) -> Result<(f32, f32), CompileError> {
+        let (low, high) = reach(self.quantization.params(self.graph, node.inputs[x])?);
+        let (least, most) = reach(self.output_params(node)?);
+        Ok(match op {
+            BinaryOp::Sub if x == 0 => (low - most, high - least),
+            BinaryOp::Sub => (least + low, most + high),
+            _ => (least - high, most - low),
+        })
     }
 
     fn binary_of(

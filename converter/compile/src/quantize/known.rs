@@ -3,17 +3,9 @@
 use ocellus_format::QParams;
 use ocellus_ir::{BinaryOp, Graph, Node, Op, TensorId, UnaryOp};
 
-use super::params::{dequantize_value, from_range};
+use super::params::{dequantize_value, from_range, reach};
 use super::{Sharing, copies, joins, min_max, union};
 use crate::CompileError;
-
-/// The real numbers that a scale reaches.
-fn reach(q: QParams) -> (f32, f32) {
-    (
-        dequantize_value(q, i8::MIN) as f32,
-        dequantize_value(q, i8::MAX) as f32,
-    )
-}
 
 struct Known<'s, 'g> {
     sharing: &'s mut Sharing<'g>,

@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 
 use ocellus_ir::exec::eval;
-use ocellus_ir::{Executor, Graph, Node, Op, TensorId, View};
+use ocellus_ir::{Executor, Graph, Masks, Node, Op, TensorId, View};
 use rayon::prelude::*;
 
 use super::{Quantization, behind, copies, joins, params};
@@ -56,6 +56,7 @@ const MARGIN_DB: f64 = 1.0;
 /// One sample in float.
 struct Measure<'g> {
     context: Context<'g>,
+    masks: &'g Masks,
     values: Vec<Vec<f32>>,
 }
 
@@ -95,7 +96,7 @@ impl Measure<'_> {
             sum += if is_seen_through {
                 self.error(node.output, &output)?
             } else {
-                self.relative(node.output, &output)
+                self.relative(node.output, &self.masks.seen(node.output, &output))
             };
         }
         Some(sum)
@@ -297,18 +298,22 @@ impl<'g> Fold<'g> {
         count: &Count<'_>,
     ) -> Result<(), CompileError> {
         let graph = self.context.graph;
+        let masks = self.calibration.masks();
         let mut executor = Executor::new(graph)?;
         for (number, sample) in samples.iter().enumerate() {
             let inputs: Vec<&[f32]> = sample.iter().map(Vec::as_slice).collect();
             let mut values = vec![Vec::new(); graph.tensors.len()];
             executor
-                .run(&inputs, &mut |id, data| values[id.0] = data.to_vec())
+                .run(&inputs, &mut |id, data| {
+                    values[id.0] = masks.seen(id, data).into_owned();
+                })
                 .map_err(|source| CompileError::Sample {
                     sample: number,
                     source,
                 })?;
             let measure = Measure {
                 context: self.context,
+                masks,
                 values,
             };
             let tensors = self.candidates.par_iter().zip(&mut *errors).enumerate();

@@ -38,6 +38,12 @@ pub fn dequantize_value(params: QParams, q: i8) -> f64 {
     f64::from(params.scale) * f64::from(i32::from(q) - params.zero_point)
 }
 
+/// The least and the largest real number that a scale reaches.
+pub fn reach(params: QParams) -> (f32, f32) {
+    let end = |q| dequantize_value(params, q) as f32;
+    (end(i8::MIN), end(i8::MAX))
+}
+
 /// The table of a function of one value. Where it has none, the entry stands for 0.
 pub fn table(input: QParams, output: QParams, f: impl Fn(f64) -> f64) -> Vec<i8> {
     (-128..=127i8)

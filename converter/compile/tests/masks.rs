@@ -1,0 +1,116 @@
+//! Attention that hides positions: the masks of exporters take no steps away from the values that count.
+
+use ocellus_compile::interpret::{Interpreter, Taps};
+use ocellus_compile::{Calibration, Method, Options, Sample, compile};
+use ocellus_ir::random::Random;
+use ocellus_ir::{BinaryOp, BorderType, Executor, Graph, Op, TensorId, UnaryOp};
+use ocellus_kernels::Reference;
+
+const POSITIONS: usize = 16;
+const SIZE: usize = 8;
+
+/// How a model hides a position.
+#[derive(Clone, Copy)]
+enum Hiding {
+    /// A number is added.
+    Added(f32),
+    /// What is hidden is taken out first.
+    Chosen(f32),
+}
+
+/// Attention of `[POSITIONS, SIZE]` over itself, each position over those up to it; then the products before the mask and the sum behind it.
+fn attention(hiding: Hiding) -> Graph {
+    let mut g = Graph::default();
+    let x = g.add_input("x", vec![1, POSITIONS, SIZE], BorderType::F32);
+    let of_rows = |hidden: f32, seen: f32| -> Vec<f32> {
+        let at = |i: usize| (i / POSITIONS, i % POSITIONS);
+        let value = |(row, column)| if column > row { hidden } else { seen };
+        (0..POSITIONS * POSITIONS).map(at).map(value).collect()
+    };
+    let square = vec![1, POSITIONS, POSITIONS];
+    let constant = |g: &mut Graph, name: &str, values| g.add_constant(name, square.clone(), values);
+    let product = |g: &mut Graph, name: &str, a, b, transposed| -> TensorId {
+        g.add_node(name, Op::BatchMatMul { transposed }, &[a, b])
+            .unwrap()
+    };
+    let scores = product(&mut g, "scores", x, x, [false, true]);
+    let scale = Op::Unary(UnaryOp::Affine {
+        scale: 2.0,
+        offset: 0.0,
+    });
+    let mut scores = g.add_node("scaled", scale, &[scores]).unwrap();
+    let hidden = match hiding {
+        Hiding::Added(hidden) => hidden,
+        Hiding::Chosen(hidden) => {
+            let kept = constant(&mut g, "kept", of_rows(0.0, 1.0));
+            let mul = Op::Binary(BinaryOp::Mul);
+            scores = g.add_node("masked", mul, &[scores, kept]).unwrap();
+            hidden
+        }
+    };
+    let mask = constant(&mut g, "mask", of_rows(hidden, 0.0));
+    let sum = g
+        .add_node("sum", Op::Binary(BinaryOp::Add), &[scores, mask])
+        .unwrap();
+    let shares = g
+        .add_node("shares", Op::Softmax { axis: 2 }, &[sum])
+        .unwrap();
+    let y = product(&mut g, "y", shares, x, [false, false]);
+    g.add_output("y", y, BorderType::F32);
+    g.verify().unwrap();
+    g
+}
+
+/// Signal to noise of int8 against float in decibels.
+fn decibels(hiding: Hiding, method: Method) -> f64 {
+    let graph = attention(hiding);
+    let mut random = Random::new(5);
+    let samples: Vec<Sample> = (0..8)
+        .map(|_| Sample {
+            inputs: vec![random.values(POSITIONS * SIZE)],
+            sha256: None,
+        })
+        .collect();
+    let calibration = Calibration::collect(&graph, samples.clone(), method, |_| {}).unwrap();
+    let bytes = compile(&graph, &calibration, &Options::default(), None)
+        .unwrap()
+        .bytes;
+    let interpreter = Interpreter::new(&bytes).unwrap();
+    let mut executor = Executor::new(&graph).unwrap();
+    let (mut signal, mut noise) = (0f64, 0f64);
+    for sample in samples {
+        let float = executor.run(&[&sample.inputs[0]], &mut |_, _| {}).unwrap();
+        let input = interpreter.quantize_input(0, &sample.inputs[0]);
+        let outcome = interpreter.run(Reference, &[input], Taps::None).unwrap();
+        let (_, _, values) = interpreter.assemble(&outcome).pop().unwrap();
+        for (got, want) in values.iter().zip(&float[0]) {
+            signal += f64::from(*want).powi(2);
+            noise += f64::from(got - want).powi(2);
+        }
+    }
+    10.0 * (signal / noise).log10()
+}
+
+#[test]
+fn a_mask_takes_no_steps_however_large_it_is() {
+    for method in [
+        Method::MinMax,
+        Method::LeastError,
+        Method::Entropy,
+        Method::PerTensor,
+    ] {
+        let near = decibels(Hiding::Added(-16.0), method);
+        for hiding in [-100.0, -1e4, -1e9, -1e30, f32::MIN].map(Hiding::Added) {
+            let far = decibels(hiding, method);
+            assert!(
+                far > near - 1.0 && far > 33.0,
+                "{method}: {far:.1} dB, {near:.1} of -16"
+            );
+        }
+        let chosen = decibels(Hiding::Chosen(-1e9), method);
+        assert!(
+            chosen > near - 1.0,
+            "{method}: {chosen:.1} dB, {near:.1} of -16"
+        );
+    }
+}
