@@ -14,6 +14,7 @@ mod ending;
 mod error;
 mod fold;
 mod inline;
+mod masks;
 mod model;
 mod operators;
 mod reference;

@@ -17,6 +17,7 @@ use crate::cut::{advice, hanging, own_end, reads};
 use crate::error::{ImportError, Outcome, Place, Refusal, shown};
 use crate::fold::fold;
 use crate::inline::inline;
+use crate::masks;
 use crate::operators::{can_import, import_node};
 use crate::source::{
     ImportOptions, Imported, SourceFormat, StatedSize, check_overrides, find_output, left_out,
@@ -134,6 +135,7 @@ pub(crate) fn import(
         }
     }
     outputs(&mut importer, file)?;
+    masks::settle(&mut importer.graph);
     importer
         .graph
         .verify()

@@ -216,10 +216,28 @@ impl<F: Format> Context<'_, F> {
         }
     }
 
+    /// As [`real`](Self::real), for an operand of a sum: minus infinity may be a mask, which shows when the graph is complete ([`crate::masks`]).
+    pub(crate) fn addend(&mut self, value: &Value) -> Outcome<TensorId> {
+        match value {
+            Value::Constant(constant) => {
+                self.constant_where(constant, |v| v.is_finite() || v == f32::NEG_INFINITY)
+            }
+            Value::Live(_) => self.real(value),
+        }
+    }
+
     /// A constant of the graph.
     pub(crate) fn emit_constant(&mut self, constant: &Constant) -> Outcome<TensorId> {
+        self.constant_where(constant, f32::is_finite)
+    }
+
+    fn constant_where(
+        &mut self,
+        constant: &Constant,
+        allowed: impl Fn(f32) -> bool,
+    ) -> Outcome<TensorId> {
         let values = constant.reals("a constant input")?;
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+        if let Some(at) = values.iter().position(|&v| !allowed(v)) {
             let value = values[at];
             return Err(Refusal::unsupported(format!(
                 "a constant holds {value} at {at}; only finite numbers can be quantized; the file is damaged or its training diverged, so export it again"

@@ -132,7 +132,10 @@ pub(crate) fn binary<F: Format>(
             Ok(cx.live(y))
         }
         _ => {
-            let operands = [cx.real(a)?, cx.real(b)?];
+            let operands = match op {
+                BinaryOp::Add => [cx.addend(a)?, cx.addend(b)?],
+                _ => [cx.real(a)?, cx.real(b)?],
+            };
             let y = cx.emit(Op::Binary(op), &operands)?;
             Ok(cx.live(y))
         }

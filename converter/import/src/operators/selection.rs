@@ -488,7 +488,7 @@ pub(crate) fn choose_of<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Value> {
             }
         });
     }
-    let operands = [cx.real(&sides[0])?, cx.real(&sides[1])?];
+    let operands = [cx.addend(&sides[0])?, cx.addend(&sides[1])?];
     let y = cx.emit(Op::Binary(BinaryOp::Add), &operands)?;
     Ok(cx.live(y))
 }

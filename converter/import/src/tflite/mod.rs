@@ -18,6 +18,7 @@ use tract_tflite::tflite::{Model, Operator, TensorType};
 use crate::constant::ElementType;
 use crate::error::{Outcome, Place, Refusal};
 use crate::fold::fold;
+use crate::masks;
 use crate::source::{
     ImportOptions, Imported, SourceFormat, StatedSize, check_overrides, left_out, settle_shape,
 };
@@ -79,6 +80,7 @@ pub(crate) fn import(bytes: &[u8], options: &ImportOptions) -> Outcome<Imported>
             "the file holds {subgraphs} graphs; the first was taken"
         ));
     }
+    masks::settle(&mut importer.graph);
     importer
         .graph
         .verify()

@@ -406,6 +406,48 @@ fn softmax_of_an_axis_and_of_flattened_rows() {
 }
 
 #[test]
+fn minus_infinity_hides_positions_from_a_softmax() {
+    let hidden = f32::NEG_INFINITY;
+    let masked = |file: File| {
+        let mask = [0.0, hidden, 0.0, 0.0, 0.0, hidden];
+        file.reals("mask", &[2, 3], &mask)
+            .node("Add", &["x", "mask"], &["sum"], vec![])
+    };
+    let softmax = |file: File| file.node("Softmax", &["sum"], &["y"], vec![]);
+    let x = [1.0, 2.0, 1.0, -3.0, -3.0, 9.0];
+    let expected = [0.5, 0.0, 0.5, 0.5, 0.5, 0.0];
+    softmax(masked(File::new(13, &[1, 2, 3]))).gives(&x, &[1, 2, 3], &expected);
+    softmax(masked(File::new(13, &[1, 2, 3]))).agrees();
+    let chosen = File::new(13, &[1, 2, 3])
+        .store(integers(
+            "hide",
+            DataType::Bool,
+            &[2, 3],
+            &[0, 1, 0, 0, 0, 1],
+        ))
+        .reals("low", &[], &[hidden])
+        .node("Where", &["hide", "low", "x"], &["sum"], vec![]);
+    softmax(chosen).gives(&x, &[1, 2, 3], &expected);
+    // Two masks, and heads that are split off between them and the softmax.
+    let twice = masked(File::new(13, &[1, 2, 3]))
+        .node("Add", &["sum", "mask"], &["both"], vec![])
+        .list("rows", &[2, 3])
+        .node("Reshape", &["both", "rows"], &["heads"], vec![])
+        .node("Softmax", &["heads"], &["y"], vec![]);
+    twice.gives(&x, &[2, 3], &expected);
+    // What anything else reads would show it.
+    let place = ["-inf", "n0/constant", "`n0`"];
+    masked(File::new(13, &[1, 2, 3]))
+        .node("Relu", &["sum"], &["y"], vec![])
+        .refused(&place);
+    masked(File::new(13, &[1, 2, 3]))
+        .node("Softmax", &["sum"], &["shares"], vec![])
+        .node("Relu", &["sum"], &["shown"], vec![])
+        .node("Add", &["shares", "shown"], &["y"], vec![])
+        .refused(&place);
+}
+
+#[test]
 fn concat_split_and_slice() {
     let file = File::new(13, &[1, 4, 3, 2])
         .random("c", &[1, 1, 3, 2])
