@@ -76,8 +76,8 @@ impl Known<'_, '_> {
             (Op::Unary(_) | Op::Function(_), Some(q)) => {
                 self.sharing.ranges[output] = self.range_of_function(node, q);
             }
-            // A mean lies between the values that it is of.
-            (Op::Mean { .. }, Some(q)) => {
+            // A mean lies between the values that it is of, and zeros of padding, which every scale reaches.
+            (Op::Mean { .. } | Op::AveragePool2d { .. }, Some(q)) => {
                 self.sharing.ranges[output] = Some(reach(q));
             }
             (Op::Binary(op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul)), _) => {
@@ -141,4 +141,46 @@ pub(super) fn derive(graph: &Graph, sharing: &mut Sharing<'_>) -> Result<(), Com
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ocellus_ir::{BorderType, Grid, Window};
+
+    use super::super::quantize;
+    use super::*;
+    use crate::calibrate::{Calibration, Method};
+
+    /// The scale that an operator's output has behind a tensor of steps of 0.5 from 0 on, without a sample.
+    fn derived(op: Op) -> Result<QParams, CompileError> {
+        let mut graph = Graph::default();
+        let x = graph.add_input("x", vec![1, 4, 4, 2], BorderType::F32);
+        graph.set_grid(x, Grid::new(0.5, -128));
+        let y = graph.add_node("y", op, &[x]).unwrap();
+        graph.add_output("y", y, BorderType::F32);
+        let calibration = Calibration::new(&graph, Method::MinMax);
+        quantize(&graph, &calibration, &|_| {})?.params(&graph, y)
+    }
+
+    #[test]
+    fn a_mean_has_the_range_of_what_it_is_of() {
+        let window = Window {
+            stride: [2, 2],
+            dilation: [1, 1],
+            pad_before: [1, 1],
+            pad_after: [1, 1],
+        };
+        let pool = Op::AveragePool2d {
+            kernel: [2, 2],
+            window,
+            count_include_pad: true,
+        };
+        let mean = Op::Mean {
+            axes: vec![1, 2],
+            keep_dims: true,
+        };
+        for op in [pool, mean] {
+            assert_eq!(derived(op).unwrap(), from_range(0.0, 127.5));
+        }
+    }
 }
