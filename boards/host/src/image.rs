@@ -221,10 +221,6 @@ fn compile(
         // A process asks its machine instead, so that one image serves every core.
         flags.extend(["-C".to_owned(), format!("target-cpu={cpu}")]);
     }
-    if toolchain.triple.ends_with("-musl") {
-        // The target brings its start files and C library along; the PC's own `cc` does not know the machine.
-        flags.extend(["-C", "linker=rust-lld", "-C", "link-self-contained=yes"].map(str::to_owned));
-    }
     let mut command = toolchain.command(host, "build", &flags);
     let package = if board.is_bare_metal() {
         "ocellus-board-qemu"

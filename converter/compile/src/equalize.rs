@@ -172,10 +172,10 @@ impl Factors {
                 if peak == 0.0 {
                     return 0;
                 }
-                let wanted = ((largest / peak).log2() / 2.0).round();
-                let below = (top / peak).log2().floor();
+                let wanted = (libm::log2(largest / peak) / 2.0).round();
+                let below = libm::log2(top / peak).floor();
                 let rescale = rescales.get(channel).copied().unwrap_or(0.0);
-                let fast = (RESCALE_MAX / rescale).log2().ceil() - 1.0;
+                let fast = libm::log2(RESCALE_MAX / rescale).ceil() - 1.0;
                 wanted
                     .min(below)
                     .min(fast)

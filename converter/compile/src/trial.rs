@@ -176,7 +176,7 @@ impl<'g> Reference<'g> {
             .map(|[count, sum, squares, noise]| (squares - sum * sum / count, *noise))
             // A tensor that is the same for all samples says nothing.
             .filter(|(signal, _)| *signal > 0.0)
-            .map(|(signal, noise)| 10.0 * (signal / noise).log10())
+            .map(|(signal, noise)| 10.0 * libm::log10(signal / noise))
             .collect();
         Ok(Score {
             snr_db: decibels.iter().sum::<f64>() / decibels.len().max(1) as f64,

@@ -107,21 +107,21 @@ pub fn fastestdet(
         return Err(refusal());
     }
     let cells = rows * columns;
-    let sigmoid = |v: f32| 1.0 / (1.0 + (-v).exp());
+    let sigmoid = |v: f32| 1.0 / (1.0 + libm::expf(-v));
     let mut found = Vec::new();
     for cell in 0..cells {
         let at = |channel: usize| output.values[channel * cells + cell];
         let Some((class, probability)) = strongest((5..channels).map(at)) else {
             continue;
         };
-        let score = at(0).max(0.0).powf(0.6) * probability.max(0.0).powf(0.4);
+        let score = libm::powf(at(0).max(0.0), 0.6) * libm::powf(probability.max(0.0), 0.4);
         if score < threshold {
             continue;
         }
         let (row, column) = (cell / columns, cell % columns);
         let centre = [
-            (at(1).tanh() + column as f32) / columns as f32,
-            (at(2).tanh() + row as f32) / rows as f32,
+            (libm::tanhf(at(1)) + column as f32) / columns as f32,
+            (libm::tanhf(at(2)) + row as f32) / rows as f32,
             sigmoid(at(3)),
             sigmoid(at(4)),
         ];
@@ -269,7 +269,7 @@ mod tests {
             panic!("{found:?}")
         };
         assert_eq!(only.class_id, 1);
-        assert!((only.score - 0.75_f32.powf(0.4)).abs() < 1e-6);
+        assert!((only.score - libm::powf(0.75, 0.4)).abs() < 1e-6);
         // The centre is the second cell's corner; sigmoid(0) is half the input.
         assert!(near(only.bbox, [10.0, -5.0, 30.0, 5.0]), "{only:?}");
     }

@@ -48,7 +48,7 @@ impl LayerError {
         if self.noise == 0.0 {
             f64::INFINITY
         } else {
-            10.0 * (self.signal / self.noise).log10()
+            10.0 * libm::log10(self.signal / self.noise)
         }
     }
 
@@ -168,7 +168,9 @@ mod tests {
 
     #[test]
     fn rounding_is_no_error_and_one_bad_channel_is() {
-        let float: Vec<f32> = (0..400).map(|i| (i as f32 * 0.37).sin() * 9.0).collect();
+        let float: Vec<f32> = (0..400)
+            .map(|i| libm::sinf(i as f32 * 0.37) * 9.0)
+            .collect();
         let rounded: Vec<f32> = float.iter().map(|v| v.round()).collect();
         let mut own = OwnError::default();
         own.add(&float, &rounded, 4, 1.0, (-10.0, 10.0));

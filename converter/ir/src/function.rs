@@ -22,18 +22,20 @@ impl UnaryOp {
             }
             UnaryOp::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
             UnaryOp::Silu => x * sigmoid(x),
-            UnaryOp::Tanh => x.tanh(),
-            UnaryOp::Exp => x.exp(),
-            UnaryOp::Log => x.max(0.0).ln(),
+            UnaryOp::Tanh => libm::tanh(x),
+            UnaryOp::Exp => libm::exp(x),
+            UnaryOp::Log => libm::log(x.max(0.0)),
             UnaryOp::Sqrt => x.max(0.0).sqrt(),
-            UnaryOp::Pow { exponent } if exponent.fract() == 0.0 => x.powf(f64::from(exponent)),
-            UnaryOp::Pow { exponent } => x.max(0.0).powf(f64::from(exponent)),
+            UnaryOp::Pow { exponent } if exponent.fract() == 0.0 => {
+                libm::pow(x, f64::from(exponent))
+            }
+            UnaryOp::Pow { exponent } => libm::pow(x.max(0.0), f64::from(exponent)),
             UnaryOp::Erf => libm::erf(x),
             // The larger side apart, so that nothing overflows.
-            UnaryOp::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            UnaryOp::Softplus => x.max(0.0) + libm::log1p(libm::exp(-x.abs())),
             UnaryOp::Elu { alpha } => {
                 if x < 0.0 {
-                    f64::from(alpha) * x.exp_m1()
+                    f64::from(alpha) * libm::expm1(x)
                 } else {
                     x
                 }
@@ -50,9 +52,9 @@ impl UnaryOp {
             UnaryOp::Round => x.round_ties_even(),
             UnaryOp::Sign if x == 0.0 => 0.0,
             UnaryOp::Sign => x.signum(),
-            UnaryOp::Sin => x.sin(),
-            UnaryOp::Cos => x.cos(),
-            UnaryOp::Atan => x.atan(),
+            UnaryOp::Sin => libm::sin(x),
+            UnaryOp::Cos => libm::cos(x),
+            UnaryOp::Atan => libm::atan(x),
             UnaryOp::Abs => x.abs(),
             UnaryOp::Neg => -x,
             UnaryOp::Affine { scale, offset } => f64::from(scale) * x + f64::from(offset),
@@ -75,7 +77,7 @@ impl BinaryOp {
 }
 
 fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
+    1.0 / (1.0 + libm::exp(-x))
 }
 
 /// A step of a [`Function`]. Operands are numbers of values: 0 is the argument, `i + 1` the result of step `i`.

@@ -69,7 +69,13 @@ impl DeviceToolchain {
                 cargo,
                 env: Vec::new(),
                 args: vec!["--target".to_owned(), triple.to_owned()],
-                rustflags: Vec::new(),
+                rustflags: if triple.ends_with("-musl") {
+                    // The target brings its start files and C library along; the PC's own `cc` does not know the machine.
+                    let flags = ["-C", "linker=rust-lld", "-C", "link-self-contained=yes"];
+                    flags.map(str::to_owned).to_vec()
+                } else {
+                    Vec::new()
+                },
                 origin: "rustup",
             })
     }

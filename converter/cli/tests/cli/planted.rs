@@ -141,7 +141,7 @@ fn uneven(seed: u32, channels: usize, taps: usize) -> Vec<f32> {
     weights(seed, channels * taps)
         .iter()
         .enumerate()
-        .map(|(i, weight)| weight * (4.0 * sizes[i / taps]).exp2())
+        .map(|(i, weight)| weight * libm::exp2f(4.0 * sizes[i / taps]))
         .collect()
 }
 

@@ -72,7 +72,7 @@ fn divergence(bins: &[(f64, f64)], low: f64, high: f64) -> f64 {
         .map(|(&(value, _), &p)| {
             let step = step(value);
             let (p, q) = (p / total, sums[step] / occurring[step] / known);
-            p * (p / q).ln()
+            p * libm::log(p / q)
         })
         .sum()
 }

@@ -136,7 +136,7 @@ impl Lowering<'_> {
         let scale = f64::from(input.qparams.scale);
         let unit = f64::from(1u32 << exp_bits);
         let entries = (0..256)
-            .map(|d| ((-scale * f64::from(d)).exp() * unit).round_ties_even() as u32)
+            .map(|d| (libm::exp(-scale * f64::from(d)) * unit).round_ties_even() as u32)
             .collect();
         let rows = shape.iter().product::<usize>() / n.max(1);
         let op = DeviceOp::Softmax(ops::Softmax {

@@ -495,7 +495,7 @@ impl<'g> Outputs<'g> {
         let decibels: Vec<f64> = noise
             .iter()
             .filter_map(Noise::share)
-            .map(|share| -10.0 * share.max(1e-12).log10())
+            .map(|share| -10.0 * libm::log10(share.max(1e-12)))
             .collect();
         Ok(decibels.iter().sum::<f64>() / decibels.len().max(1) as f64)
     }

@@ -27,7 +27,7 @@ use crate::progress::Tell;
 /// Scale and zero point of the output of a softmax with `bits` behind the point (`docs/numerics.md`).
 pub(crate) fn softmax_output(bits: u8) -> QParams {
     QParams {
-        scale: f32::exp2(-f32::from(bits)),
+        scale: 1.0 / (1_u32 << bits) as f32,
         zero_point: -128,
     }
 }
@@ -40,7 +40,7 @@ pub(crate) fn softmax_bits(params: QParams) -> Option<u8> {
 
 /// The most bits behind the point that hold values up to one.
 fn softmax_bits_for(largest: f32) -> u8 {
-    let holds = |bits: &u8| largest <= 255.0 * f32::exp2(-f32::from(*bits));
+    let holds = |&bits: &u8| largest <= 255.0 * softmax_output(bits).scale;
     let bits = Softmax::OUT_BITS.rev().find(holds);
     bits.unwrap_or(*Softmax::OUT_BITS.start())
 }
@@ -425,9 +425,9 @@ mod tests {
     #[test]
     fn attention_over_many_positions_has_fine_steps() {
         let inside = |length| softmax_scale(length, Some(Op::Unary(UnaryOp::Neg)));
-        assert_eq!(inside(2), f32::exp2(-8.0));
+        assert_eq!(inside(2), 1.0 / 256.0);
         // No value is above e^2 / 200.
-        assert!(inside(200) <= f32::exp2(-12.0), "{}", inside(200));
+        assert!(inside(200) <= 1.0 / 4096.0, "{}", inside(200));
     }
 
     #[test]
@@ -436,7 +436,7 @@ mod tests {
             shape: vec![200, 1],
         };
         for behind in [None, Some(reshaped)] {
-            assert_eq!(softmax_scale(200, behind), f32::exp2(-8.0));
+            assert_eq!(softmax_scale(200, behind), 1.0 / 256.0);
         }
     }
 }

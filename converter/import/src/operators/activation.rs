@@ -250,7 +250,7 @@ pub(crate) fn pow_of<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Vec<Value>> 
                 _ => b.clone(),
             };
             let whole = |a: i64, b: i64| a.checked_pow(u32::try_from(b).ok()?);
-            let folded = super::pointwise::fold_pair(a, &b, f32::powf, whole)?;
+            let folded = super::pointwise::fold_pair(a, &b, libm::powf, whole)?;
             Ok(vec![cx.folded(folded)?])
         }
         (Value::Live(_), Value::Constant(exponents)) => {
@@ -285,7 +285,7 @@ pub(crate) fn pow_of<F: Format>(cx: &mut Context<'_, F>) -> Outcome<Vec<Value>> 
                     "the base {base} is not above 0"
                 )));
             }
-            let scaled = affine(cx, &exponent, base.ln(), 0.0)?;
+            let scaled = affine(cx, &exponent, libm::logf(base), 0.0)?;
             Ok(vec![function(cx, UnaryOp::Exp, &scaled)?])
         }
         _ => Err(Refusal::unsupported(

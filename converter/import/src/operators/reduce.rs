@@ -292,8 +292,8 @@ fn real_rule(kind: Reduction, values: impl Iterator<Item = f64> + Clone) -> f64 
         Reduction::L1 => values.map(f64::abs).sum(),
         Reduction::L2 => values.map(|v| v * v).sum::<f64>().sqrt(),
         Reduction::SumSquare => values.map(|v| v * v).sum(),
-        Reduction::LogSum => values.sum::<f64>().ln(),
-        Reduction::LogSumExp => values.map(f64::exp).sum::<f64>().ln(),
+        Reduction::LogSum => libm::log(values.sum::<f64>()),
+        Reduction::LogSumExp => libm::log(values.map(libm::exp).sum()),
     }
 }
 

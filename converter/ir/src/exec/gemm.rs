@@ -1,4 +1,8 @@
-//! A safe border around `matrixmultiply`, and a dot product for single rows.
+//! Products of matrices whose bits depend on the operands alone, and a dot product for single rows.
+//!
+//! Ranges and rounded weights are chosen by what is computed here, so a library that takes fused multiply-adds where the processor has them would write
+//! another model file on another machine. Here every element is the same sum on all of them: products, rounded, are added in the order of `k`, in blocks of
+//! [`DEPTH`], whose sums are added in turn. How many elements are summed side by side is the processor's.
 
 use std::ops::Range;
 
@@ -16,12 +20,121 @@ impl Strided<'_> {
             || columns == 0
             || (rows - 1) * self.row + (columns - 1) * self.column < self.data.len()
     }
+
+    fn transposed(self) -> Self {
+        Strided {
+            data: self.data,
+            row: self.column,
+            column: self.row,
+        }
+    }
+
+    /// Rows `rows` of columns `columns`, `WIDTH` rows side by side: one array a column, then the next rows; missing rows are 0.
+    fn pack<const WIDTH: usize>(
+        self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        packed: &mut Vec<[f32; WIDTH]>,
+    ) {
+        packed.clear();
+        for first in rows.clone().step_by(WIDTH) {
+            let count = (rows.end - first).min(WIDTH);
+            for column in columns.clone() {
+                let from = &self.data[first * self.row + column * self.column..];
+                let mut side_by_side = [0.0; WIDTH];
+                if self.row == 1 {
+                    side_by_side[..count].copy_from_slice(&from[..count]);
+                } else {
+                    let values = from.iter().step_by(self.row);
+                    for (slot, &value) in side_by_side[..count].iter_mut().zip(values) {
+                        *slot = value;
+                    }
+                }
+                packed.push(side_by_side);
+            }
+        }
+    }
 }
 
-/// `out[m, n] = beta * out + lhs[m, k] * rhs[k, n]`, where rows of `out` are `row` elements apart.
+/// Products that are summed up before they are added to the rest. Part of what the sums are: the same on all machines.
+const DEPTH: usize = 256;
+
+/// Rows and columns of the operands that are packed at a time: what a second-level cache holds.
+const ROWS: usize = 96;
+const COLUMNS: usize = 1024;
+
+/// Operands of `out[m, n] = beta * out + lhs[m, k] * rhs[k, n]`, where rows of `out` are `row` elements apart.
+struct Product<'a> {
+    m: usize,
+    k: usize,
+    n: usize,
+    lhs: Strided<'a>,
+    rhs: Strided<'a>,
+    out: &'a mut [f32],
+    row: usize,
+}
+
+impl Product<'_> {
+    /// Adds the product, in tiles of `M` rows and `N` columns that stay in registers.
+    #[inline(always)]
+    fn add<const M: usize, const N: usize>(self) {
+        let (mut rows, mut columns) = (Vec::new(), Vec::new());
+        let blocks = |size: usize, step: usize| {
+            (0..size)
+                .step_by(step)
+                .map(move |first| first..size.min(first + step))
+        };
+        for across in blocks(self.n, COLUMNS) {
+            for deep in blocks(self.k, DEPTH) {
+                let right = self.rhs.transposed();
+                right.pack::<N>(across.clone(), deep.clone(), &mut columns);
+                for down in blocks(self.m, ROWS) {
+                    self.lhs.pack::<M>(down.clone(), deep.clone(), &mut rows);
+                    let right = across.clone().step_by(N);
+                    for (left, packed) in right.zip(columns.chunks_exact(deep.len())) {
+                        let width = (across.end - left).min(N);
+                        let tops = down.clone().step_by(M);
+                        for (top, other) in tops.zip(rows.chunks_exact(deep.len())) {
+                            let sums = tile::<M, N>(other, packed);
+                            let height = (down.end - top).min(M);
+                            for (y, sums) in (top..top + height).zip(&sums) {
+                                let out = &mut self.out[y * self.row + left..][..width];
+                                for (out, sum) in out.iter_mut().zip(sums) {
+                                    *out += sum;
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn add_avx2(self) {
+        self.add::<6, 16>();
+    }
+}
+
+/// Sums of products over two packed panels.
+#[inline(always)]
+fn tile<const M: usize, const N: usize>(lhs: &[[f32; M]], rhs: &[[f32; N]]) -> [[f32; N]; M] {
+    let mut sums = [[0.0; N]; M];
+    for (lhs, rhs) in lhs.iter().zip(rhs) {
+        for (sums, &left) in sums.iter_mut().zip(lhs) {
+            for (sum, &right) in sums.iter_mut().zip(rhs) {
+                *sum += left * right;
+            }
+        }
+    }
+    sums
+}
+
+/// `out[m, n] = beta * out + lhs[m, k] * rhs[k, n]`, where rows of `out` are `row` elements apart. With `beta` 0 what `out` holds counts for nothing.
 #[allow(
     unsafe_code,
-    reason = "the library's only entry takes pointers; bounds are checked here"
+    reason = "the same code, compiled for AVX2 too, is called where the processor has it"
 )]
 pub(super) fn sgemm(
     [m, k, n]: [usize; 3],
@@ -38,29 +151,27 @@ pub(super) fn sgemm(
         lhs.holds(m, k) && rhs.holds(k, n) && row >= n && (m - 1) * row + n <= out.len(),
         "shapes were inferred"
     );
-    // A slice never spans more than isize::MAX bytes, and the strides were checked to stay inside.
-    let [rsa, csa, rsb, csb, rsc] =
-        [lhs.row, lhs.column, rhs.row, rhs.column, row].map(|stride| stride.cast_signed());
-    // SAFETY: the assertion above keeps every element that the strides reach inside its slice; `out` is borrowed mutably, so it
-    // overlaps neither operand, and with `row >= n` no two of its elements are the same.
-    unsafe {
-        matrixmultiply::sgemm(
-            m,
-            k,
-            n,
-            1.0,
-            lhs.data.as_ptr(),
-            rsa,
-            csa,
-            rhs.data.as_ptr(),
-            rsb,
-            csb,
-            beta,
-            out.as_mut_ptr(),
-            rsc,
-            1,
-        );
+    for out in out.chunks_mut(row).take(m) {
+        for value in &mut out[..n] {
+            *value = if beta == 0.0 { 0.0 } else { beta * *value };
+        }
     }
+    let product = Product {
+        m,
+        k,
+        n,
+        lhs,
+        rhs,
+        out,
+        row,
+    };
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor was just found to have what the function is compiled for.
+        unsafe { product.add_avx2() };
+        return;
+    }
+    product.add::<4, 8>();
 }
 
 /// Neighbouring columns of a row-major matrix.
@@ -112,4 +223,83 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     sums.iter().sum::<f32>() + a_tail.iter().zip(b_tail).map(|(a, b)| a * b).sum::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    /// The same sums one by one.
+    fn naive([m, k, n]: [usize; 3], lhs: Strided<'_>, rhs: Strided<'_>) -> Vec<f32> {
+        let mut out = Vec::new();
+        for y in 0..m {
+            for x in 0..n {
+                let mut total = 0.0f32;
+                for first in (0..k).step_by(DEPTH) {
+                    let mut sum = 0.0f32;
+                    for i in first..k.min(first + DEPTH) {
+                        let right = rhs.data[i * rhs.row + x * rhs.column];
+                        sum += lhs.data[y * lhs.row + i * lhs.column] * right;
+                    }
+                    total += sum;
+                }
+                out.push(total);
+            }
+        }
+        out
+    }
+
+    fn rows(data: &[f32], width: usize) -> Strided<'_> {
+        Strided {
+            data,
+            row: width,
+            column: 1,
+        }
+    }
+
+    #[test]
+    fn every_width_gives_the_same_bits() {
+        let mut random = Random::new(3);
+        for [m, k, n] in [
+            [1, 1, 1],
+            [5, 7, 9],
+            [6, 300, 16],
+            [13, 513, 37],
+            [100, 3, 1100],
+            [97, 2, 5],
+        ] {
+            let (a, b) = (random.values(m * k), random.values(k * n));
+            for (lhs, rhs) in [
+                (rows(&a, k), rows(&b, n)),
+                (rows(&a, m).transposed(), rows(&b, n)),
+                (rows(&a, k), rows(&b, k).transposed()),
+            ] {
+                let wanted = naive([m, k, n], lhs, rhs);
+                let mut out = vec![f32::NAN; m * n];
+                sgemm([m, k, n], lhs, rhs, 0.0, &mut out, n);
+                assert_eq!(out, wanted, "{m} {k} {n}");
+                let mut narrow = vec![0.0; m * n];
+                let product = Product {
+                    m,
+                    k,
+                    n,
+                    lhs,
+                    rhs,
+                    out: &mut narrow,
+                    row: n,
+                };
+                product.add::<4, 8>();
+                assert_eq!(narrow, wanted, "{m} {k} {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_beside_the_product_stays() {
+        let a = [1.0, 2.0];
+        let mut out = [1.0; 8];
+        sgemm([2, 1, 2], rows(&a, 1), rows(&a, 2), 2.0, &mut out, 4);
+        assert_eq!(out, [3.0, 4.0, 1.0, 1.0, 4.0, 6.0, 1.0, 1.0]);
+    }
 }
