@@ -99,18 +99,18 @@ fn a_mask_takes_no_steps_however_large_it_is() {
         Method::Entropy,
         Method::PerTensor,
     ] {
-        let near = decibels(Hiding::Added(-16.0), method);
+        let near = decibels(Hiding::Added(-12.0), method);
         for hiding in [-100.0, -1e4, -1e9, -1e30, f32::MIN].map(Hiding::Added) {
             let far = decibels(hiding, method);
             assert!(
                 far > near - 1.0 && far > 33.0,
-                "{method}: {far:.1} dB, {near:.1} of -16"
+                "{method}: {far:.1} dB, {near:.1} of -12"
             );
         }
         let chosen = decibels(Hiding::Chosen(-1e9), method);
         assert!(
             chosen > near - 1.0,
-            "{method}: {chosen:.1} dB, {near:.1} of -16"
+            "{method}: {chosen:.1} dB, {near:.1} of -12"
         );
     }
 }
