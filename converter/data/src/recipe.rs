@@ -41,9 +41,6 @@ pub struct SourceRecipe {
     pub licence: String,
 }
 
-/// What a letterbox is filled with where nothing else is said.
-const GREY: u8 = 114;
-
 /// What a picture input means.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -83,10 +80,10 @@ impl InputRecipe {
     fn fit(&self) -> Result<Fit, String> {
         let fit = match (self.fit.as_str(), self.fill) {
             ("stretch", _) => Fit::Stretch,
-            ("letterbox", None | Some(GREY)) => Fit::Letterbox,
+            ("letterbox", None | Some(Fit::GREY)) => Fit::Letterbox,
             ("letterbox" | "corner", fill) => Fit::Padded {
                 is_at_corner: self.fit == "corner",
-                fill: fill.unwrap_or(GREY),
+                fill: fill.unwrap_or(Fit::GREY),
             },
             ("crop", _) => {
                 let share = self.crop.unwrap_or(1.0);

@@ -9,7 +9,7 @@ use crate::FormatError;
 pub enum Fit {
     /// Each axis scaled by itself.
     Stretch,
-    /// Scaled as a whole, centred, the rest filled with the middle grey 114.
+    /// Scaled as a whole, centred, the rest filled with [`Fit::GREY`].
     Letterbox,
     /// Scaled as a whole, the rest filled.
     Padded {
@@ -20,9 +20,14 @@ pub enum Fit {
     },
     /// The middle of the picture, of the input's shape.
     Crop {
-        /// Its longer side as a share of the largest such part, in thousandths; at most 1000, 0 counts as 1.
+        /// Its longer side as a share of the largest such part, in thousandths: 1 to 1000, and what is outside counts as the nearest of them.
         per_mille: u16,
     },
+}
+
+impl Fit {
+    /// The grey of a letterbox where nothing else is said.
+    pub const GREY: u8 = 114;
 }
 
 /// Channels of the input.

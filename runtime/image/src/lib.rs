@@ -13,4 +13,4 @@ mod span;
 
 pub use frame::{Frame, FrameError, PixelFormat};
 pub use normalize::{InputSize, into_f32, into_s8};
-pub use resize::{FILL, Geometry, Target, resample};
+pub use resize::{Geometry, Target, resample};

@@ -38,9 +38,6 @@ impl Geometry {
     }
 }
 
-/// Grey of letterbox bars.
-pub const FILL: u8 = 114;
-
 /// A rectangle of whole pixels.
 #[derive(Clone, Copy)]
 struct Area {
@@ -77,8 +74,8 @@ fn areas(frame: &Frame<'_>, target: Target, out_w: u32, out_h: u32) -> (Area, Ar
     let (from, to) = (Area::whole(width, height), Area::whole(out_w, out_h));
     let inside = || inner_box((width, height), (out_w, out_h));
     match target.fit {
-        Fit::Stretch => (from, to, FILL),
-        Fit::Letterbox => (from, Area::centred(inside(), out_w, out_h), FILL),
+        Fit::Stretch => (from, to, Fit::GREY),
+        Fit::Letterbox => (from, Area::centred(inside(), out_w, out_h), Fit::GREY),
         Fit::Padded { is_at_corner, fill } => {
             let (w, h) = inside();
             let to = if is_at_corner {
@@ -93,7 +90,7 @@ fn areas(frame: &Frame<'_>, target: Target, out_w: u32, out_h: u32) -> (Area, Ar
             let per_mille = u64::from(per_mille.clamp(1, 1000));
             let part = |side: u32| ((u64::from(side) * per_mille + 500) / 1000).max(1) as u32;
             let from = Area::centred((part(w), part(h)), width, height);
-            (from, to, FILL)
+            (from, to, Fit::GREY)
         }
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn run(args: &RunArgs, json: bool) -> Result<()> {
             args,
             matches!(source.recipe.task, Some(TaskRecipe::CenterFace(_))),
         )?;
-        run_float(&args.model, &source, &args.inputs)?
+        run_float(args, &source)?
     };
     let RunResult {
         inputs,
@@ -182,7 +182,7 @@ fn draw(path: &Path, given: &[Given], answer: &Answer) -> Result<()> {
 
 /// What came of a run, and what it was given.
 struct RunResult {
-    /// As the model read them.
+    /// As the model read them; none where nobody asks.
     inputs: Vec<UserArray>,
     outputs: Vec<UserArray>,
     answer: Answer,
@@ -206,7 +206,10 @@ fn run_model_file(args: &RunArgs) -> Result<RunResult> {
     };
     let answer = answer::answer(&file.interpreter, &ran.outcome, task, ran.geometry);
     Ok(RunResult {
-        inputs: user_inputs(&file, &given)?,
+        inputs: match args.inputs_read {
+            Some(_) => user_inputs(&file, &given)?,
+            None => Vec::new(),
+        },
         outputs: user_outputs(&file, &ran.outcome),
         answer,
         labels,
@@ -376,10 +379,10 @@ pub(crate) fn reference_border(input: &ReferenceInput) -> Border {
     }
 }
 
-fn run_float(path: &Path, source: &Source, inputs: &[String]) -> Result<RunResult> {
-    let runtime = FloatRuntime::open(path, source)?;
+fn run_float(args: &RunArgs, source: &Source) -> Result<RunResult> {
+    let runtime = FloatRuntime::open(&args.model, source)?;
     let borders: Vec<Border> = runtime.inputs().iter().map(reference_border).collect();
-    let given = assign(&borders, inputs)?;
+    let given = assign(&borders, &args.inputs)?;
     let real = |name, shape, values| UserArray {
         name,
         array: Array {
@@ -387,7 +390,10 @@ fn run_float(path: &Path, source: &Source, inputs: &[String]) -> Result<RunResul
             values: Values::F32(values),
         },
     };
-    let read = float_inputs(&runtime, source, &given)?;
+    let read = match args.inputs_read {
+        Some(_) => float_inputs(&runtime, source, &given)?,
+        None => Vec::new(),
+    };
     let (outputs, answer) = float_answer(&runtime, source, &given)?;
     Ok(RunResult {
         inputs: borders

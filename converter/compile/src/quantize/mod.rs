@@ -329,7 +329,7 @@ fn assign(
         sharing.fixed[output.0] = fixed_by(graph, output, Some(&node.op));
         // Whoever reads an output expects the steps of 1/256. Inside, attention over hundreds of positions has no value above a hundredth.
         if let (Op::Softmax { .. }, None) = (&node.op, &graph.tensor(output).grid)
-            && let Some((_, largest)) = sharing.ranges[output.0]
+            && let Some((_, largest)) = calibration.range_by(output, Method::MinMax)
             && !context.reaches_output(output)
         {
             sharing.fixed[output.0] = Some(softmax_output(softmax_bits_for(largest)));
