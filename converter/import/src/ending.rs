@@ -11,6 +11,9 @@ use crate::error::shown;
 /// A model that would end at more tensors than this has no boxes and scores to end at.
 const MAX_ENDS: usize = 8;
 
+/// An operator that is not known has weights where it reads more constant numbers than this at once.
+pub(crate) const MAX_SETTINGS: usize = 1024;
+
 /// What a node is to the choice of an end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -94,9 +97,10 @@ pub(crate) fn ending(sketch: &Sketch) -> Option<Ending> {
         return None;
     }
     let mut tensors = smallest_cut(sketch, &lost_steps)?;
-    let kept = sketch.outputs.iter().filter(|&&tensor| !lost[tensor]);
-    for &output in kept {
-        if !tensors.contains(&output) {
+    let mut ends = vec![false; count];
+    tensors.iter().for_each(|&tensor| ends[tensor] = true);
+    for &output in sketch.outputs.iter().filter(|&&tensor| !lost[tensor]) {
+        if !std::mem::replace(&mut ends[output], true) {
             tensors.push(output);
         }
     }

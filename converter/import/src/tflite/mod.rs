@@ -58,7 +58,7 @@ pub(crate) fn import(bytes: &[u8], options: &ImportOptions) -> Outcome<Imported>
             let needed = needed(&file, &operators)?;
             ending::end(&mut file, &operators, &needed)?
         }
-        false => None,
+        false => Vec::new(),
     };
     let mut importer = Importer::new(file, bytes.len());
     importer.notes.extend(ended);

@@ -182,9 +182,18 @@ fn find(code: BuiltinOperator, custom: Option<&str>) -> Option<Import> {
     row.map(|row| row.import)
 }
 
-/// True for an operator that gives what, or as much as, the data decides.
-pub(super) fn depends_on_data(code: BuiltinOperator, custom: Option<&str>) -> bool {
-    DATA_DEPENDENT.contains(&code) || custom.is_some_and(selects_boxes)
+/// True where the table has the operator.
+pub(super) fn is_imported(code: BuiltinOperator, custom: Option<&str>) -> bool {
+    find(code, custom).is_some()
+}
+
+/// True for an operator that selects boxes.
+pub(super) fn is_selection(code: BuiltinOperator, custom: Option<&str>) -> bool {
+    match code {
+        BuiltinOperator::NON_MAX_SUPPRESSION_V4 | BuiltinOperator::NON_MAX_SUPPRESSION_V5 => true,
+        BuiltinOperator::CUSTOM => custom.is_some_and(selects_boxes),
+        _ => false,
+    }
 }
 
 /// Refuses an operator that is not in the table, with the tensors where the model would be cut.
@@ -194,7 +203,7 @@ pub(super) fn refuse_unknown(
     custom: Option<&str>,
     inputs: &[i32],
 ) -> Outcome<()> {
-    if find(code, custom).is_some() {
+    if is_imported(code, custom) {
         return Ok(());
     }
     let computed: Vec<String> = inputs
