@@ -77,7 +77,7 @@ pub(crate) fn import(
     options: &ImportOptions,
 ) -> Outcome<Imported> {
     let mut model = decode(bytes)?;
-    inline(&mut model, MAX_NODES)?;
+    write_out(&mut model)?;
     let ended = cut_to(&mut model, options)?;
     let opset = model
         .opset_import
@@ -95,12 +95,6 @@ pub(crate) fn import(
     let Some(file) = &model.graph else {
         return Err(Refusal::malformed("it holds no graph"));
     };
-    if file.node.len() > MAX_NODES {
-        return Err(Refusal::unsupported(format!(
-            "it has {} nodes; the limit is {MAX_NODES}",
-            file.node.len()
-        )));
-    }
     if !file.sparse_initializer.is_empty() {
         return Err(Refusal::unsupported(
             "it stores sparse tensors, which are not supported; store them dense",
@@ -154,6 +148,18 @@ pub(crate) fn import(
     })
 }
 
+/// Writes the model's own functions out, and refuses a graph with more nodes than are looked at.
+fn write_out(model: &mut ModelProto) -> Outcome<()> {
+    inline(model, MAX_NODES)?;
+    match &model.graph {
+        Some(file) if file.node.len() > MAX_NODES => Err(Refusal::unsupported(format!(
+            "it has {} nodes; the limit is {MAX_NODES}",
+            file.node.len()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the tensors that the options name the outputs of the model; without them, those at which it ends by itself, and no constants. The sentences that
 /// come back say where that is not as the file has it.
 fn cut_to(model: &mut ModelProto, options: &ImportOptions) -> Outcome<Vec<String>> {
@@ -188,21 +194,26 @@ fn cut_to(model: &mut ModelProto, options: &ImportOptions) -> Outcome<Vec<String
         let names = wanted.map(|wanted| Ok(find_output(wanted, named.clone())?.to_owned()));
         names.collect::<Outcome<Vec<String>>>()?
     };
-    let outputs = names.into_iter().map(|name| {
-        let stated = file.output.iter().chain(&file.value_info);
-        let stated = stated.into_iter().find(|info| info.name == name).cloned();
-        stated.unwrap_or(ValueInfoProto {
-            name,
-            ..Default::default()
-        })
-    });
+    let mut stated: HashMap<&str, &ValueInfoProto> = HashMap::new();
+    for info in file.output.iter().chain(&file.value_info) {
+        stated.entry(info.name.as_str()).or_insert(info);
+    }
+    let outputs = names
+        .into_iter()
+        .map(|name| match stated.get(name.as_str()) {
+            Some(&info) => info.clone(),
+            None => ValueInfoProto {
+                name,
+                ..Default::default()
+            },
+        });
     file.output = outputs.collect();
     Ok(notes)
 }
 
 /// As [`cut_to`], without the nodes that the outputs do not need, for readers that do not look what is needed.
 pub(crate) fn cut_off(model: &mut ModelProto, options: &ImportOptions) -> Outcome<()> {
-    inline(model, MAX_NODES)?;
+    write_out(model)?;
     if cut_to(model, options)?.is_empty() && options.outputs.is_empty() {
         return Ok(());
     }
