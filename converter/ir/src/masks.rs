@@ -11,6 +11,9 @@ use crate::{BinaryOp, Graph, Op, TensorId};
 /// number would take steps from small scores, a smaller one would let hundreds of hidden positions be seen together.
 const REACH: f32 = 12.0;
 
+/// An offset below this hides a position, and is no part of what a layer computes.
+pub(crate) const HIDES: f32 = -1e4;
+
 /// The rows of a tensor along an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Rows {
@@ -27,7 +30,7 @@ pub struct Masks {
 }
 
 impl Masks {
-    /// Finds them, each with its reshapes up to the softmax.
+    /// Finds them, each with its reshapes and transposes up to the softmax.
     pub fn of(graph: &Graph) -> Masks {
         let count = graph.tensors.len();
         let mut readers = vec![Vec::new(); count];
@@ -41,36 +44,52 @@ impl Masks {
         for id in outputs.flat_map(|output| output.assembly.tensors()) {
             read_otherwise[id.0] = true;
         }
-        let mut rows: Vec<Option<Rows>> = vec![None; count];
+        // By tensor: the axis of the softmax.
+        let mut axes: Vec<Option<usize>> = vec![None; count];
         for node in graph.nodes.iter().rev() {
             let output = node.output;
             if read_otherwise[output.0] || graph.tensor(output).grid.is_some() {
                 continue;
             }
             let shape = &graph.tensor(output).shape;
-            let mut wanted = readers[output.0].iter().map(|reader| match &reader.op {
-                Op::Softmax { axis } => Some(Rows {
-                    size: *shape.get(*axis)?,
-                    step: shape[axis + 1..].iter().product(),
-                }),
-                Op::Reshape { .. } => rows[reader.output.0]
-                    .filter(|rows| rows.step == 1 && shape.last() == Some(&rows.size)),
-                _ => None,
+            let mut wanted = readers[output.0].iter().map(|reader| {
+                let behind = axes[reader.output.0];
+                match &reader.op {
+                    Op::Softmax { axis } => Some(*axis),
+                    Op::Transpose { order } => order.get(behind?).copied(),
+                    Op::Reshape { shape: reshaped } => {
+                        let is_kept =
+                            behind? + 1 == reshaped.len() && shape.last() == reshaped.last();
+                        is_kept.then(|| shape.len() - 1)
+                    }
+                    _ => None,
+                }
             });
             let first = wanted.next().flatten();
-            rows[output.0] = first.filter(|_| wanted.all(|rows| rows == first));
+            axes[output.0] = first.filter(|_| wanted.all(|axis| axis == first));
         }
         for node in &graph.nodes {
             let is_sum = match &node.op {
                 Op::Binary(BinaryOp::Add | BinaryOp::Sub) => true,
-                Op::Reshape { .. } => node.inputs.iter().all(|id| rows[id.0].is_some()),
+                Op::Reshape { .. } | Op::Transpose { .. } => {
+                    node.inputs.iter().all(|id| axes[id.0].is_some())
+                }
                 _ => false,
             };
             if !is_sum {
-                rows[node.output.0] = None;
+                axes[node.output.0] = None;
             }
         }
-        Masks { rows }
+        let rows = axes.iter().zip(&graph.tensors).map(|(axis, tensor)| {
+            let axis = (*axis)?;
+            Some(Rows {
+                size: *tensor.shape.get(axis)?,
+                step: tensor.shape[axis + 1..].iter().product(),
+            })
+        });
+        Masks {
+            rows: rows.collect(),
+        }
     }
 
     /// The values of a tensor, in one such sum those that the softmax does not tell from nothing no lower than they must be.
@@ -81,10 +100,15 @@ impl Masks {
         let mut seen = values.to_vec();
         for block in seen.chunks_mut((size * step).max(1)) {
             for first in 0..step.min(block.len()) {
-                let row = || block[first..].iter().step_by(step);
-                let lowest = row().copied().fold(f32::NEG_INFINITY, f32::max) - REACH;
+                let row = block[first..].iter().step_by(step);
+                let largest = row.copied().fold(f32::NEG_INFINITY, f32::max);
                 for value in block[first..].iter_mut().step_by(step) {
-                    *value = value.max(lowest);
+                    if largest < HIDES && !value.is_nan() {
+                        // All of the row is hidden, and all of it has one share, whatever the number.
+                        *value = 0.0;
+                    } else if *value < largest - REACH {
+                        *value = largest - REACH;
+                    }
                 }
             }
         }
@@ -121,6 +145,24 @@ mod tests {
         assert_eq!(seen(Op::Softmax { axis: 2 }), innermost);
         assert_eq!(seen(Op::Softmax { axis: 1 }), [-10.0, 1.0, 2.0, -11.0]);
         assert_eq!(seen(Op::Reshape { shape: vec![2, 2] }), innermost);
+        let turned = Op::Transpose {
+            order: vec![0, 2, 1],
+        };
+        assert_eq!(seen(turned), innermost);
+    }
+
+    #[test]
+    fn a_row_that_is_hidden_entirely_takes_no_steps() {
+        let mut values = [-1e30, -2e30, f32::NAN, 1.0];
+        let masks = Masks {
+            rows: vec![Some(Rows { size: 2, step: 1 })],
+        };
+        let seen = masks.seen(TensorId(0), &values).into_owned();
+        assert_eq!(seen[..2], [0.0, 0.0]);
+        // What is no number is told elsewhere.
+        assert!(seen[2].is_nan());
+        values[2] = f32::NEG_INFINITY;
+        assert_eq!(masks.seen(TensorId(0), &values)[2..], [-11.0, 1.0]);
     }
 
     #[test]

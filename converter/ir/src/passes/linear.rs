@@ -1,6 +1,7 @@
 //! Factors and offsets a channel, taken into the weights and biases of a neighbouring layer. A BatchNorm is one of each.
 
 use super::edit::Links;
+use crate::masks::HIDES;
 use crate::{BinaryOp, Graph, GraphError, Grid, Op, TensorId, UnaryOp};
 
 /// `scale * x + offset` along the innermost axis; one entry, or one a channel.
@@ -135,7 +136,8 @@ pub(super) fn fold_after(
     links: &Links,
     index: usize,
 ) -> Result<bool, GraphError> {
-    let Some(linear) = Linear::of(graph, index) else {
+    let is_mask = |linear: &Linear| linear.offset.iter().any(|&offset| offset < HIDES);
+    let Some(linear) = Linear::of(graph, index).filter(|linear| !is_mask(linear)) else {
         return Ok(false);
     };
     let Some(before) = links
