@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto};
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 
-use crate::ending::{Ending, Role, Sketch, Step, ending};
+use crate::ending::{Ending, MAX_SETTINGS, Role, Sketch, Step, ending};
 use crate::error::shown;
 use crate::operators::{can_import, depends_on_data};
 
@@ -110,23 +110,28 @@ const LAYERS: &[&str] = &[
     "ConvInteger",
     "ConvTranspose",
     "DeformConv",
+    "Einsum",
+    "FusedConv",
+    "FusedGemm",
+    "FusedMatMul",
     "GRU",
     "Gemm",
     "LSTM",
     "MatMul",
+    "MatMulBnb4",
     "MatMulInteger",
+    "MatMulNBits",
     "QGemm",
     "QLinearConv",
     "QLinearMatMul",
     "RNN",
 ];
 
-/// Operators that give truth values or whole numbers.
+/// Operators that give truth values or whole numbers alone.
 const NOT_REAL: &[&str] = &[
     "And",
     "ArgMax",
     "ArgMin",
-    "Cast",
     "Equal",
     "Greater",
     "GreaterOrEqual",
@@ -136,9 +141,89 @@ const NOT_REAL: &[&str] = &[
     "LessOrEqual",
     "Not",
     "Or",
-    "TopK",
     "Xor",
 ];
+
+/// Operators that give what their data already was, numbers or truth values, at other places.
+const MOVES: &[&str] = &[
+    "Concat",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Identity",
+    "Pad",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// True where an output of a node holds truth values or whole numbers; `whole` are the tensors before it that do.
+fn is_whole(node: &NodeProto, output: usize, whole: &HashSet<&str>) -> bool {
+    let operator = node.op_type.as_str();
+    match operator {
+        "Cast" => {
+            let to = node.attribute.iter().find(|a| a.name == "to");
+            !to.is_some_and(|to| REAL.iter().any(|&ty| i64::from(ty as i32) == to.i))
+        }
+        "TopK" => output == 1,
+        "Concat" => node.input.iter().any(|name| whole.contains(name.as_str())),
+        _ if MOVES.contains(&operator) => {
+            let data = node.input.first();
+            data.is_some_and(|name| whole.contains(name.as_str()))
+        }
+        _ => NOT_REAL.contains(&operator),
+    }
+}
+
+/// Types of real numbers.
+const REAL: &[DataType] = &[
+    DataType::Bfloat16,
+    DataType::Double,
+    DataType::Float,
+    DataType::Float16,
+];
+
+/// How many numbers a stored tensor has, as far as weights may be of its type.
+fn numbers(tensor: &TensorProto) -> usize {
+    let eight_bits = [DataType::Int8, DataType::Uint8];
+    let mut types = REAL.iter().chain(&eight_bits);
+    if !types.any(|&ty| ty as i32 == tensor.data_type) {
+        return 0;
+    }
+    let sizes = tensor.dims.iter();
+    sizes.fold(1, |count: usize, &size| {
+        count.saturating_mul(usize::try_from(size).unwrap_or(0))
+    })
+}
+
+/// How many numbers a constant has, or those that it is computed from, by name; `hanging` is what is not constant.
+fn constants<'a>(
+    file: &'a GraphProto,
+    order: &[usize],
+    hanging: &HashSet<&str>,
+) -> HashMap<&'a str, usize> {
+    let stored = file.initializer.iter();
+    let mut constants: HashMap<&str, usize> = stored
+        .map(|tensor| (tensor.name.as_str(), numbers(tensor)))
+        .collect();
+    for node in order.iter().filter_map(|&index| file.node.get(index)) {
+        let values = node.attribute.iter().filter_map(|a| a.t.as_ref());
+        let read = node.input.iter();
+        let read = read.filter_map(|name| constants.get(name.as_str()).copied());
+        let largest = read.chain(values.map(numbers)).max().unwrap_or(0);
+        let outputs = node.output.iter().map(String::as_str);
+        for name in outputs.filter(|name| !name.is_empty() && !hanging.contains(name)) {
+            constants.insert(name, largest);
+        }
+    }
+    constants
+}
 
 /// True where a graph inside of a node, at any depth, has a layer.
 fn has_layers(node: &NodeProto) -> bool {
@@ -164,6 +249,24 @@ pub(crate) fn hanging<'a>(
     hanging
 }
 
+/// Tensors by number, in the order in which they are met.
+#[derive(Default)]
+struct Numbers<'a> {
+    of: HashMap<&'a str, usize>,
+    names: Vec<&'a str>,
+}
+
+impl<'a> Numbers<'a> {
+    fn number(&mut self, name: &'a str) -> usize {
+        let next = self.names.len();
+        let number = *self.of.entry(name).or_insert(next);
+        if number == next {
+            self.names.push(name);
+        }
+        number
+    }
+}
+
 /// Where a file ends by itself, and a sentence that says so; `order` are the nodes that its outputs need, `hanging` is of [`hanging`].
 pub(crate) fn own_end<'a>(
     file: &'a GraphProto,
@@ -171,48 +274,50 @@ pub(crate) fn own_end<'a>(
     hanging: &HashSet<&'a str>,
 ) -> Option<(Vec<String>, String)> {
     let nodes = order.iter().filter_map(|&index| file.node.get(index));
-    let mut numbers: HashMap<&str, usize> = HashMap::new();
-    let mut names: Vec<&str> = Vec::new();
-    // The model's inputs, which nobody writes, are no ends.
-    let mut may_end: Vec<bool> = Vec::new();
+    let constants = constants(file, order, hanging);
+    let mut numbers = Numbers::default();
+    let mut whole: HashSet<&str> = HashSet::new();
+    let mut ends: HashSet<usize> = HashSet::new();
     let mut steps = Vec::new();
     let mut kept = Vec::new();
     for node in nodes {
         let operator = node.op_type.as_str();
         let all = reads(node);
-        let mut number = |name: &'a str| {
-            let next = names.len();
-            let number = *numbers.entry(name).or_insert(next);
-            if number == next {
-                names.push(name);
-                may_end.push(false);
-            }
-            number
-        };
         let read: Vec<usize> = all
             .iter()
             .filter(|name| hanging.contains(*name))
-            .map(|name| number(name))
+            .map(|name| numbers.number(name))
             .collect();
-        let outputs = node.output.iter().map(String::as_str);
-        let writes: Vec<usize> = outputs
-            .filter(|name| hanging.contains(name))
-            .map(number)
-            .collect();
+        let mut writes = Vec::new();
+        for (output, name) in node.output.iter().map(String::as_str).enumerate() {
+            if !hanging.contains(name) {
+                continue;
+            }
+            let number = numbers.number(name);
+            if is_whole(node, output, &whole) {
+                whole.insert(name);
+            } else {
+                ends.insert(number);
+            }
+            writes.push(number);
+        }
         if writes.is_empty() {
             continue;
         }
         if has_layers(node) {
             return None;
         }
-        for &tensor in &writes {
-            may_end[tensor] = !NOT_REAL.contains(&operator);
-        }
         // A branch whose condition is constant is taken or not, whatever the data.
         let decided = operator == "If" && !hanging.contains(node.input.first()?.as_str());
+        let weights = || {
+            let counts = all.iter().filter_map(|name| constants.get(name));
+            counts.max().is_some_and(|&count| count > MAX_SETTINGS)
+        };
         let role = if depends_on_data(node) && !decided {
             Role::Selection
-        } else if LAYERS.contains(&operator) && read.len() < all.len() {
+        } else if LAYERS.contains(&operator) && read.len() < all.len()
+            || !can_import(node) && weights()
+        {
             Role::Layer
         } else {
             Role::Plain
@@ -224,13 +329,18 @@ pub(crate) fn own_end<'a>(
         });
         kept.push(node);
     }
-    let outputs = file.output.iter();
+    let outputs = file.output.iter().map(|info| info.name.as_str());
+    let outputs = outputs
+        .filter(|name| hanging.contains(name))
+        .map(|name| numbers.number(name))
+        .collect();
+    let names = numbers.names;
+    // The model's inputs, which nobody writes, are no ends.
+    let may_end = (0..names.len()).map(|tensor| ends.contains(&tensor));
     let sketch = Sketch {
         steps,
-        outputs: outputs
-            .filter_map(|info| numbers.get(info.name.as_str()).copied())
-            .collect(),
-        may_end,
+        outputs,
+        may_end: may_end.collect(),
     };
     let found: Ending = ending(&sketch)?;
     let ends: Vec<&str> = found.tensors.iter().map(|&at| names[at]).collect();

@@ -430,6 +430,75 @@ fn a_detector_ends_before_it_selects_boxes() {
         .refused(&["node 7 `NonZero`", "depends on the data", "`--cut "]);
 }
 
+/// The names of a file's outputs once it is imported.
+fn ends(file: &File) -> Vec<String> {
+    let outputs = file.import().unwrap().graph.outputs;
+    outputs.into_iter().map(|output| output.name).collect()
+}
+
+#[test]
+fn whatever_has_weights_behind_a_selection_is_a_layer() {
+    let behind = |operator: &str, weights: &str| {
+        let mut file = detector();
+        file.graph().output[0].name = "z".into();
+        file.random("few", &[1024])
+            .random("many", &[1025])
+            .node("Neg", &["many"], &["computed"], vec![])
+            .node(operator, &["y", weights], &["z"], vec![])
+    };
+    let words = ["node 7 `NonZero`", "depends on the data"];
+    behind("Einsum", "few").refused(&words);
+    behind("FusedConv", "few").contributed().refused(&words);
+    behind("Mystery", "many").contributed().refused(&words);
+    behind("Mystery", "computed").contributed().refused(&words);
+    for file in [
+        behind("Mystery", "few").contributed(),
+        behind("Add", "many"),
+    ] {
+        assert_eq!(ends(&file), ["boxes", "scores"]);
+    }
+}
+
+#[test]
+fn no_model_ends_at_truth_values_or_indices() {
+    let file = || {
+        File::new(13, &[1, 3, 4, 4])
+            .random("weights", &[2, 3, 1, 1])
+            .reals("least", &[], &[0.5])
+            .list("line", &[-1])
+            .list("first", &[0])
+            .node("Conv", &["x", "weights"], &["scores"], vec![])
+    };
+    let high = || {
+        file()
+            .node("Greater", &["scores", "least"], &["high"], vec![])
+            .node("Reshape", &["high", "line"], &["flat"], vec![])
+    };
+    let straight = high().node("NonZero", &["flat"], &["y"], vec![]);
+    assert_eq!(ends(&straight), ["scores"]);
+    let best = file()
+        .node("ArgMax", &["scores"], &["best"], vec![int("axis", 1)])
+        .node("Unsqueeze", &["best", "first"], &["more"], vec![])
+        .node("Concat", &["more", "more"], &["both"], vec![int("axis", 0)])
+        .node("NonZero", &["both"], &["y"], vec![]);
+    assert_eq!(ends(&best), ["scores"]);
+    let real = i64::from(DataType::Float as i32);
+    let cast = high()
+        .node("Cast", &["flat"], &["mask"], vec![int("to", real)])
+        .node("NonZero", &["mask"], &["y"], vec![]);
+    assert_eq!(ends(&cast), ["mask"]);
+}
+
+#[test]
+fn an_input_that_is_handed_through_stays_an_output() {
+    let mut file = detector();
+    let mut size = file.graph().input[0].clone();
+    size.name = "size".into();
+    file.graph().input.push(size.clone());
+    file.graph().output.push(size);
+    assert_eq!(ends(&file), ["boxes", "scores", "size"]);
+}
+
 #[test]
 fn outputs_that_are_constant_are_left_out() {
     let mut file = File::new(13, &[1, 4])
