@@ -1,11 +1,11 @@
 //! Attention that hides positions: the masks of exporters take no steps away from the values that count.
 
-use ocellus_compile::interpret::{Interpreter, Taps};
+mod closeness;
+
 use ocellus_compile::{Calibration, Method, Options, Sample, compile};
 use ocellus_ir::passes::{self, optimize};
 use ocellus_ir::random::Random;
-use ocellus_ir::{BinaryOp, BorderType, Executor, Graph, Op, TensorId, UnaryOp};
-use ocellus_kernels::Reference;
+use ocellus_ir::{BinaryOp, BorderType, Graph, Op, TensorId, UnaryOp};
 
 const POSITIONS: usize = 16;
 const SIZE: usize = 8;
@@ -76,20 +76,7 @@ fn decibels(mut graph: Graph, method: Method) -> f64 {
     let bytes = compile(&graph, &calibration, &Options::default(), None)
         .unwrap()
         .bytes;
-    let interpreter = Interpreter::new(&bytes).unwrap();
-    let mut executor = Executor::new(&graph).unwrap();
-    let (mut signal, mut noise) = (0f64, 0f64);
-    for sample in samples {
-        let float = executor.run(&[&sample.inputs[0]], &mut |_, _| {}).unwrap();
-        let input = interpreter.quantize_input(0, &sample.inputs[0]);
-        let outcome = interpreter.run(Reference, &[input], Taps::None).unwrap();
-        let (_, _, values) = interpreter.assemble(&outcome).pop().unwrap();
-        for (got, want) in values.iter().zip(&float[0]) {
-            signal += f64::from(*want).powi(2);
-            noise += f64::from(got - want).powi(2);
-        }
-    }
-    10.0 * libm::log10(signal / noise)
+    closeness::decibels(&graph, &bytes, &samples)
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Several operators together: sharing of scales, memory, records in the file, budget.
 
+mod closeness;
+
 use ocellus_compile::budget::{self, OverBudget, Region};
 use ocellus_compile::interpret::{InterpretError, Interpreter, Taps};
 use ocellus_compile::traffic::Moved;
@@ -503,20 +505,7 @@ fn decibels(passes: Passes) -> f64 {
         ..Options::default()
     };
     let bytes = compile(&graph, &calibration, &options, None).unwrap().bytes;
-    let interpreter = Interpreter::new(&bytes).unwrap();
-    let mut executor = Executor::new(&graph).unwrap();
-    let (mut signal, mut noise) = (0f64, 0f64);
-    for sample in held {
-        let float = executor.run(&[&sample.inputs[0]], &mut |_, _| {}).unwrap();
-        let input = interpreter.quantize_input(0, &sample.inputs[0]);
-        let outcome = interpreter.run(Reference, &[input], Taps::None).unwrap();
-        let (_, _, values) = interpreter.assemble(&outcome).pop().unwrap();
-        for (got, want) in values.iter().zip(&float[0]) {
-            signal += f64::from(*want).powi(2);
-            noise += f64::from(got - want).powi(2);
-        }
-    }
-    10.0 * libm::log10(signal / noise)
+    closeness::decibels(&graph, &bytes, held)
 }
 
 #[test]
