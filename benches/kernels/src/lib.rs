@@ -175,6 +175,7 @@ pub fn layers() -> [Layer; 4] {
         in_c: 640,
         out_c: 128,
         output: OutputS8::unclamped(5),
+        layout: WeightLayout::Portable,
         acc_bound: 0,
     };
     [

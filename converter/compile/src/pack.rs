@@ -9,13 +9,33 @@ use crate::lower::{Constant, DeviceOp, DeviceProgram, Operand, Values};
 /// Fewer taps than one run of a packed layout: padding would cost more than the kernel gains.
 const TAPS_MIN: u32 = 16;
 
-/// The layout that the kernel of a convolution reads best on an instruction set.
-pub fn wanted_layout(isa: Isa, p: &ops::Conv2d) -> WeightLayout {
-    let own = select::conv_2d(isa, p).isa;
-    if own == Isa::Helium && p.taps() >= TAPS_MIN {
-        WeightLayout::Interleave4x16
-    } else {
-        WeightLayout::Portable
+/// What the choice of a layout depends on, beside the instruction set.
+struct Layer<'a> {
+    taps: u32,
+    acc_bound: u32,
+    weights: &'a [i8],
+}
+
+impl Layer<'_> {
+    /// The layout that a convolution's kernel reads best on an instruction set.
+    fn conv_2d(&self, isa: Isa) -> WeightLayout {
+        match isa {
+            Isa::Helium if self.taps >= TAPS_MIN => WeightLayout::Interleave4x16,
+            Isa::CortexMDsp if self.is_pairable() => WeightLayout::Pair2x4,
+            _ => WeightLayout::Portable,
+        }
+    }
+
+    /// The layout that a fully connected layer's kernel reads best on an instruction set.
+    fn fully_connected(&self, isa: Isa) -> WeightLayout {
+        match isa {
+            Isa::CortexMDsp if self.is_pairable() => WeightLayout::Pair2x4,
+            _ => WeightLayout::Portable,
+        }
+    }
+
+    fn is_pairable(&self) -> bool {
+        self.acc_bound < WeightLayout::ACC_BOUND_PAIR && layout::is_pairable(self.weights)
     }
 }
 
@@ -23,27 +43,18 @@ pub fn wanted_layout(isa: Isa, p: &ops::Conv2d) -> WeightLayout {
 pub fn pack(program: &mut DeviceProgram, target: Target) {
     let Target::Isa(isa) = target else { return };
     for node in &mut program.nodes {
-        let DeviceOp::Conv2d(p) = &mut node.op else {
+        let Some(&Operand::Constant(index)) = node.inputs.get(1) else {
             continue;
         };
-        let Operand::Constant(index) = node.inputs[1] else {
+        let Some(Values::S8(weights)) = program.constants.get(index).map(|c| &c.values) else {
             continue;
         };
-        let wanted = wanted_layout(isa, p);
-        let packed = ops::Conv2d {
-            layout: wanted,
-            ..*p
+        let packed = match &mut node.op {
+            DeviceOp::Conv2d(p) => conv_2d(isa, p, weights),
+            DeviceOp::FullyConnected(p) => fully_connected(isa, p, weights),
+            _ => None,
         };
-        let (Values::S8(weights), Some(len)) =
-            (&program.constants[index].values, packed.weights_len())
-        else {
-            continue;
-        };
-        if p.layout == wanted {
-            continue;
-        }
-        let mut bytes = vec![0i8; len as usize];
-        layout::pack_conv_2d(&packed, weights, &mut bytes);
+        let Some(bytes) = packed else { continue };
         let name = format!("{}.packed", program.constants[index].name);
         program.constants.push(Constant {
             name,
@@ -52,9 +63,50 @@ pub fn pack(program: &mut DeviceProgram, target: Target) {
             values: Values::S8(bytes),
         });
         node.inputs[1] = Operand::Constant(program.constants.len() - 1);
-        *p = packed;
     }
     drop_unused_constants(program);
+}
+
+/// The packed weights of a convolution, whose parameters then name the layout; `None` where they are to stay.
+fn conv_2d(isa: Isa, p: &mut ops::Conv2d, weights: &[i8]) -> Option<Vec<i8>> {
+    let layer = Layer {
+        taps: p.taps(),
+        acc_bound: p.acc_bound,
+        weights,
+    };
+    let layout = match select::conv_2d(isa, p).isa {
+        Isa::Reference => WeightLayout::Portable,
+        own => layer.conv_2d(own),
+    };
+    if layout == p.layout {
+        return None;
+    }
+    let packed = ops::Conv2d { layout, ..*p };
+    let mut bytes = vec![0; usize::try_from(packed.weights_len()?).ok()?];
+    layout::pack_conv_2d(&packed, weights, &mut bytes);
+    *p = packed;
+    Some(bytes)
+}
+
+/// As [`conv_2d`], of a fully connected layer.
+fn fully_connected(isa: Isa, p: &mut ops::FullyConnected, weights: &[i8]) -> Option<Vec<i8>> {
+    let layer = Layer {
+        taps: p.in_c,
+        acc_bound: p.acc_bound,
+        weights,
+    };
+    let layout = match select::fully_connected(isa, p).isa {
+        Isa::Reference => WeightLayout::Portable,
+        own => layer.fully_connected(own),
+    };
+    if layout == p.layout {
+        return None;
+    }
+    let packed = ops::FullyConnected { layout, ..*p };
+    let mut bytes = vec![0; usize::try_from(packed.weights_len()?).ok()?];
+    layout::pack_fully_connected(&packed, weights, &mut bytes);
+    *p = packed;
+    Some(bytes)
 }
 
 /// Two layers may have shared weights that are now packed in both.

@@ -57,6 +57,15 @@ impl Isa {
     }
 }
 
+/// Output channels and values that lie side by side in a packed layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Output channels of a block.
+    pub channels: u32,
+    /// Neighbouring values of one channel.
+    pub run: u32,
+}
+
 /// How a weight tensor lies in the file. `docs/model-format.md`, weight layouts.
 ///
 /// Every layout has a portable reader in `ocellus-kernels`, so any machine runs any file.
@@ -68,4 +77,41 @@ pub enum WeightLayout {
     /// Four output channels interleaved by sixteen input values: for each block of four channels, for each run of sixteen
     /// of the `kh * kw * ic` values, channel 0's sixteen, channel 1's, 2's, 3's. The last run and block are padded with zeros.
     Interleave4x16,
+    /// Two output channels `a` and `b` in one 16-bit integer, `256 * b + a`: for each block of two channels, for each run of four values `t`, the
+    /// integers of `t` = 0, 2, 1, 3. The last run and block are padded with zeros. Not every matrix has such a form, see [`WeightLayout::ACC_BOUND_PAIR`].
+    Pair2x4,
+}
+
+impl WeightLayout {
+    /// Accumulators of [`WeightLayout::Pair2x4`] are below this magnitude, since two of them share 32 bits less the eight that they overlap.
+    pub const ACC_BOUND_PAIR: u32 = 1 << 23;
+
+    /// The layout's blocks; a portable matrix has none.
+    pub const fn block(self) -> Option<Block> {
+        let (channels, run) = match self {
+            WeightLayout::Portable => return None,
+            WeightLayout::Interleave4x16 => (4, 16),
+            WeightLayout::Pair2x4 => (2, 4),
+        };
+        Some(Block { channels, run })
+    }
+
+    /// Bytes of a matrix with `channels` output channels of `taps` values each.
+    pub fn matrix_len(self, channels: u32, taps: u64) -> Option<u64> {
+        let Some(block) = self.block() else {
+            return taps.checked_mul(u64::from(channels));
+        };
+        taps.checked_next_multiple_of(u64::from(block.run))?
+            .checked_mul(u64::from(
+                channels.checked_next_multiple_of(block.channels)?,
+            ))
+    }
+
+    /// Accumulators stay below this magnitude.
+    pub(crate) const fn acc_bound(self) -> u32 {
+        match self {
+            WeightLayout::Pair2x4 => Self::ACC_BOUND_PAIR,
+            _ => 1 << 31,
+        }
+    }
 }

@@ -39,7 +39,7 @@ pub use info::{
     Assembly, AssemblyStep, Attempt, BorderInput, BorderOutput, BorderType, Calibration,
     CalibrationData, Info, SampleSet,
 };
-pub use isa::{Isa, WeightLayout};
+pub use isa::{Block, Isa, WeightLayout};
 pub use layout::{Aligned, FORMAT_VERSION, Tag};
 pub use parts::{MAX_PARTS, Parts};
 pub use program::{

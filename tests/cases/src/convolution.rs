@@ -1,7 +1,12 @@
 //! Convolution, depthwise, transposed, fully connected.
 
 use ocellus_format::{DType, WeightLayout, ops};
-use ocellus_kernels::{ConvIo, Kernels, layout::pack_conv_2d, reference, select::Select};
+use ocellus_kernels::{
+    ConvIo, Kernels,
+    layout::{is_pairable, pack_conv_2d, pack_fully_connected},
+    reference,
+    select::Select,
+};
 
 use crate::{
     Case, Checked, Fault,
@@ -134,6 +139,13 @@ impl<'m> Layer<'m> {
         })
     }
 
+    /// A layout, where it can hold these weights.
+    fn layout(&self, wanted: WeightLayout) -> WeightLayout {
+        let held = wanted != WeightLayout::Pair2x4
+            || self.acc_bound < WeightLayout::ACC_BOUND_PAIR && is_pairable(self.weights);
+        if held { wanted } else { WeightLayout::Portable }
+    }
+
     fn inputs(&self, weights_len: usize) -> [(DType, usize); 5] {
         [
             (DType::S8, self.x.len()),
@@ -210,6 +222,8 @@ impl Case for Conv2d {
                 WeightLayout::Portable,
                 WeightLayout::Portable,
                 WeightLayout::Interleave4x16,
+                WeightLayout::Pair2x4,
+                WeightLayout::Pair2x4,
             ]),
             acc_bound: 0,
         }
@@ -240,6 +254,7 @@ impl Case for Conv2d {
         )?;
         let p = &ops::Conv2d {
             acc_bound: layer.acc_bound,
+            layout: layer.layout(p.layout),
             ..*p
         };
         let packed = memory.s8(p.weights_len().unwrap_or(0) as usize, 0)?;
@@ -438,10 +453,18 @@ impl Case for FullyConnected {
             in_c,
             out_c,
             output,
+            layout: rng.pick(&[
+                WeightLayout::Portable,
+                WeightLayout::Portable,
+                WeightLayout::Interleave4x16,
+                WeightLayout::Pair2x4,
+                WeightLayout::Pair2x4,
+            ]),
             acc_bound: 0,
         }
     }
 
+    /// The reference reads portable weights, as for a convolution.
     fn check<K: Kernels>(
         k: K,
         p: &ops::FullyConnected,
@@ -462,11 +485,18 @@ impl Case for FullyConnected {
         )?;
         let p = &ops::FullyConnected {
             acc_bound: layer.acc_bound,
+            layout: layer.layout(p.layout),
             ..*p
         };
+        let portable = &ops::FullyConnected {
+            layout: WeightLayout::Portable,
+            ..*p
+        };
+        let packed = memory.s8(p.weights_len().unwrap_or(0) as usize, 0)?;
+        pack_fully_connected(p, layer.weights, packed);
         let wide = Wide::draw(rng, memory, p.out_c, p.in_c)?;
         let mut inputs = [(DType::S8, 0); 7];
-        let inputs = wide.inputs(layer.inputs(weights_len), &mut inputs);
+        let inputs = wide.inputs(layer.inputs(packed.len()), &mut inputs);
         accept(p, inputs, true, y_len)?;
         let targets = Targets {
             y_len,
@@ -478,11 +508,11 @@ impl Case for FullyConnected {
             memory,
             &targets,
             |y| {
-                reference::fully_connected_s8(p, layer.io(layer.weights, y, &mut []));
+                reference::fully_connected_s8(portable, layer.io(layer.weights, y, &mut []));
                 reference::fully_connected_wide_s8(p, wide.io(&layer, y));
             },
             |y, scratch| {
-                k.fully_connected_s8(p, layer.io(layer.weights, y, scratch));
+                k.fully_connected_s8(p, layer.io(packed, y, scratch));
                 reference::fully_connected_wide_s8(p, wide.io(&layer, y));
             },
         )

@@ -142,6 +142,7 @@ fn fully_connected_equals_tosa() {
             in_c: v.one("in_c"),
             out_c: v.one("out_c"),
             output: output(v),
+            layout: WeightLayout::Portable,
             acc_bound: 0,
         };
         check_conv(v, &v.all::<i8>("weights"), |io| {

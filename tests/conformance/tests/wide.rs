@@ -217,6 +217,7 @@ fn wide_channels_follow_the_rule() {
             in_c: 1 + random.below(40),
             out_c: 1 + random.below(6),
             output,
+            layout: WeightLayout::Portable,
             acc_bound: 0,
         };
         let column = Window2d {
@@ -291,6 +292,7 @@ fn damaged_lists_write_nothing_else() {
         in_c: 3,
         out_c: 4,
         output: OutputS8::unclamped(0),
+        layout: WeightLayout::Portable,
         acc_bound: 0,
     };
     let layer = Layer::draw(&mut random, 6, 4);

@@ -322,6 +322,7 @@ impl Lowering<'_> {
             in_c: in_c as u32,
             out_c: out_c as u32,
             output,
+            layout: WeightLayout::Portable,
             acc_bound: layer.acc_bound,
         };
         let bias = layer.folded_bias(input.qparams.zero_point);

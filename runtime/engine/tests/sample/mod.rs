@@ -504,6 +504,7 @@ fn written(in_parts: bool) -> Vec<u8> {
         in_c: 48,
         out_c: 10,
         output: OUT,
+        layout: WeightLayout::Portable,
         acc_bound: 1 << 21,
     };
     b.op(&params, &[picked, w, bias, m, s], logits);

@@ -52,14 +52,8 @@ impl Conv2d {
         let taps = u64::from(self.window.kernel_h)
             .checked_mul(u64::from(self.window.kernel_w))?
             .checked_mul(u64::from(self.group_in_c()))?;
-        match self.layout {
-            WeightLayout::Portable => taps.checked_mul(u64::from(self.out_c)),
-            WeightLayout::Interleave4x16 => {
-                let blocks = u64::from(self.group_out_c().div_ceil(4))
-                    .checked_mul(u64::from(self.groups))?;
-                taps.div_ceil(16).checked_mul(64)?.checked_mul(blocks)
-            }
-        }
+        let matrix = self.layout.matrix_len(self.group_out_c(), taps)?;
+        matrix.checked_mul(u64::from(self.groups))
     }
 }
 
@@ -77,7 +71,7 @@ impl Params<'_> for Conv2d {
             return Err(OpError::Shape);
         }
         self.output.check()?;
-        if self.acc_bound > i32::MAX as u32 {
+        if self.acc_bound >= self.layout.acc_bound() {
             return Err(OpError::AccumulatorBound);
         }
         let out_c = u64::from(self.out_c);

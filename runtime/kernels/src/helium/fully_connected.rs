@@ -1,4 +1,4 @@
-use ocellus_format::ops::FullyConnected;
+use ocellus_format::{WeightLayout, ops::FullyConnected};
 
 use super::dot::{Rows, two_rows};
 use super::requantize::Requants;
@@ -9,7 +9,7 @@ pub(super) fn fully_connected_s8(p: &FullyConnected, io: ConvIo<'_>) {
     let (in_c, out_c) = (p.in_c as usize, p.out_c as usize);
     let accumulators_len = 2 * out_c.next_multiple_of(4);
     let fits = matches!(bytemuck::try_cast_slice::<u8, i32>(io.scratch), Ok(words) if words.len() >= accumulators_len);
-    if !fits || in_c == 0 || out_c == 0 {
+    if !fits || in_c == 0 || out_c == 0 || p.layout != WeightLayout::Portable {
         reference::fully_connected_s8(p, io);
         return;
     }

@@ -4,7 +4,7 @@ use ocellus_format::{Isa, ops::Conv2d};
 
 use super::product::{Channels, Columns, Rows, multiply};
 use super::simd::Simd;
-use crate::{ConvIo, layout::Conv2dWeights, reference, select};
+use crate::{ConvIo, layout::Matrix, reference, select};
 
 pub(super) fn conv_2d_s8(simd: Simd, p: &Conv2d, io: ConvIo<'_>) {
     let w = &p.window;
@@ -20,7 +20,7 @@ pub(super) fn conv_2d_s8(simd: Simd, p: &Conv2d, io: ConvIo<'_>) {
     if select::conv_2d(simd.isa(), p).isa == Isa::Reference
         || io.x.len() < w.in_h as usize * w.in_w as usize * p.in_c as usize
         || io.y.len() < pixels * out_c
-        || !simd.takes(io.weights)
+        || !simd.takes(&Matrix::conv_2d(p, io.weights))
     {
         reference::conv_2d_s8(p, io);
         return;
@@ -39,7 +39,7 @@ pub(super) fn conv_2d_s8(simd: Simd, p: &Conv2d, io: ConvIo<'_>) {
                 output: p.output,
             },
             &Weights {
-                weights: Conv2dWeights::new(p, io.weights),
+                weights: Matrix::conv_2d(p, io.weights),
                 first,
                 taps: p.taps() as usize,
             },
@@ -56,17 +56,15 @@ pub(super) fn conv_2d_s8(simd: Simd, p: &Conv2d, io: ConvIo<'_>) {
 
 /// The weights of one group.
 struct Weights<'a> {
-    weights: Conv2dWeights<'a>,
+    weights: Matrix<'a>,
     first: usize,
     taps: usize,
 }
 
 impl Columns for Weights<'_> {
-    fn visit(&self, channel: usize, mut piece: impl FnMut(usize, &[i8])) {
-        let (_, channel) = self.weights.split(self.first + channel);
-        for (tap, weights) in self.weights.runs(channel, 0, self.taps) {
-            piece(tap, weights);
-        }
+    fn visit(&self, channel: usize, piece: impl FnMut(usize, &[i8])) {
+        self.weights
+            .visit(self.first + channel, 0, self.taps, piece);
     }
 }
 

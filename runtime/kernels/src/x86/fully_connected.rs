@@ -1,6 +1,7 @@
-//! Fully connected of `s8` by `s8`, one weight scale an output channel; weights `[out_c, in_c]`.
+//! Fully connected of `s8` by `s8`, one weight scale an output channel; any weight layout.
 //!
-//! Many rows pay for packed weights. Few do not: each weight is then read once, where it lies, and multiplied along its channel.
+//! Many rows pay for packing weights. Few do not: each weight is then read once, where it lies, and multiplied along its channel. Weights whose layout is
+//! another machine's are packed anew in any case.
 
 use core::arch::x86_64::*;
 
@@ -9,7 +10,7 @@ use ocellus_format::{Requant, ops::FullyConnected};
 use super::Avx2;
 use super::product::{Channels, Columns, Rows, TAPS_MAX, multiply};
 use super::simd::Simd;
-use crate::{ConvIo, reference};
+use crate::{ConvIo, layout::Matrix, reference};
 
 /// Rows from which packing pays.
 const ROWS_PACKED: usize = 6;
@@ -22,7 +23,8 @@ pub(super) fn fully_connected_s8(simd: Simd, p: &FullyConnected, io: ConvIo<'_>)
     let (rows, in_c, out_c) = (p.rows as usize, p.in_c as usize, p.out_c as usize);
     let (Some(x), Some(weights), Some(bias), Some(multipliers), Some(shifts), true) = (
         io.x.get(..rows * in_c),
-        io.weights.get(..out_c * in_c),
+        io.weights
+            .get(..p.weights_len().unwrap_or(u64::MAX) as usize),
         io.bias.get(..out_c),
         io.multipliers.get(..out_c),
         io.shifts.get(..out_c),
@@ -31,14 +33,9 @@ pub(super) fn fully_connected_s8(simd: Simd, p: &FullyConnected, io: ConvIo<'_>)
         reference::fully_connected_s8(p, io);
         return;
     };
-    if rows >= ROWS_PACKED && in_c <= TAPS_MAX && simd.takes(weights) {
-        let matrix = Matrix {
-            x,
-            weights,
-            rows,
-            in_c,
-            out_c,
-        };
+    let matrix = Matrix::fully_connected(p, weights);
+    let packs = rows >= ROWS_PACKED || matrix.portable().is_none();
+    if packs && in_c <= TAPS_MAX && simd.takes(&matrix) {
         let channels = Channels {
             taps: in_c,
             bias,
@@ -46,9 +43,20 @@ pub(super) fn fully_connected_s8(simd: Simd, p: &FullyConnected, io: ConvIo<'_>)
             shifts,
             output: p.output,
         };
-        multiply(simd, &channels, &matrix, &matrix, io.y);
+        let layer = Layer {
+            x,
+            matrix,
+            rows,
+            in_c,
+            out_c,
+        };
+        multiply(simd, &channels, &layer, &layer, io.y);
         return;
     }
+    let Some(weights) = matrix.portable() else {
+        reference::fully_connected_s8(p, io);
+        return;
+    };
     for (x, y) in x.chunks_exact(in_c).zip(io.y.chunks_exact_mut(out_c)) {
         let columns = weights.chunks(CHANNELS * in_c).zip(y.chunks_mut(CHANNELS));
         for ((weights, y), first) in columns.zip((0..out_c).step_by(CHANNELS)) {
@@ -65,22 +73,21 @@ pub(super) fn fully_connected_s8(simd: Simd, p: &FullyConnected, io: ConvIo<'_>)
     }
 }
 
-struct Matrix<'a> {
+struct Layer<'a> {
     x: &'a [i8],
-    weights: &'a [i8],
+    matrix: Matrix<'a>,
     rows: usize,
     in_c: usize,
     out_c: usize,
 }
 
-impl Columns for Matrix<'_> {
-    fn visit(&self, channel: usize, mut piece: impl FnMut(usize, &[i8])) {
-        let first = channel * self.in_c;
-        piece(0, &self.weights[first..first + self.in_c]);
+impl Columns for Layer<'_> {
+    fn visit(&self, channel: usize, piece: impl FnMut(usize, &[i8])) {
+        self.matrix.visit(channel, 0, self.in_c, piece);
     }
 }
 
-impl Rows for Matrix<'_> {
+impl Rows for Layer<'_> {
     fn count(&self) -> usize {
         self.rows
     }

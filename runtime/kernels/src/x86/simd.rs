@@ -1,5 +1,6 @@
 //! The two instruction sets as one value, for code that differs between them in its inner loop only.
 
+use crate::layout::Matrix;
 use ocellus_format::Isa;
 
 use super::{Avx2, Avx512Vnni};
@@ -24,9 +25,9 @@ impl Simd {
 
     /// True where the products of [`super::product`] with these weights are exact. The vectors of 256 bits move an input's sign to the weight,
     /// and -128, which no converter writes, has no opposite.
-    pub(super) fn takes(self, weights: &[i8]) -> bool {
+    pub(super) fn takes(self, weights: &Matrix<'_>) -> bool {
         match self {
-            Simd::Avx2(_) => weights.iter().fold(0, |least, &w| least.min(w)) > i8::MIN,
+            Simd::Avx2(_) => !weights.has_lowest(),
             Simd::Avx512Vnni(_) => true,
         }
     }

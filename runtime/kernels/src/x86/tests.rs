@@ -193,6 +193,7 @@ fn fully_connected_layers_of_few_and_many_rows() {
             in_c,
             out_c,
             output: OUTPUT,
+            layout: WeightLayout::Portable,
             acc_bound: 0,
         };
         let layer = Layer::new(rows * in_c, in_c * out_c, out_c, rows * out_c, in_c);

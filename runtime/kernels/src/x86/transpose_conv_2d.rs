@@ -8,7 +8,7 @@ use ocellus_format::{Isa, ops::TransposeConv2d};
 
 use super::product::{Channels, Columns, Rows, multiply};
 use super::simd::Simd;
-use crate::{ConvIo, reference, select};
+use crate::{ConvIo, layout::Matrix, reference, select};
 
 /// Output channels whose biases are prepared at a time.
 const CHANNELS: usize = 256;
@@ -35,7 +35,7 @@ pub(super) fn transpose_conv_2d_s8(simd: Simd, p: &TransposeConv2d, io: ConvIo<'
         || io.bias.len() < out_c
         || io.multipliers.len() < out_c
         || io.shifts.len() < out_c
-        || !simd.takes(io.weights)
+        || !simd.takes(&Matrix::transpose_conv_2d(p, io.weights))
     {
         reference::transpose_conv_2d_s8(p, io);
         return;
