@@ -22,7 +22,7 @@ impl Layer<'_> {
         match isa {
             Isa::Helium if self.taps >= TAPS_MIN => WeightLayout::Interleave4x16,
             Isa::CortexMDsp if self.is_pairable() => WeightLayout::Pair2x4,
-            _ => WeightLayout::Portable,
+            _ => product(isa),
         }
     }
 
@@ -30,12 +30,22 @@ impl Layer<'_> {
     fn fully_connected(&self, isa: Isa) -> WeightLayout {
         match isa {
             Isa::CortexMDsp if self.is_pairable() => WeightLayout::Pair2x4,
-            _ => WeightLayout::Portable,
+            _ => product(isa),
         }
     }
 
     fn is_pairable(&self) -> bool {
         self.acc_bound < WeightLayout::ACC_BOUND_PAIR && layout::is_pairable(self.weights)
+    }
+}
+
+/// The layout of instruction sets that multiply all layers alike.
+fn product(isa: Isa) -> WeightLayout {
+    match isa {
+        Isa::Neon => WeightLayout::Interleave4x16,
+        Isa::NeonDot => WeightLayout::Interleave8x4,
+        Isa::NeonI8mm => WeightLayout::Interleave8x8,
+        _ => WeightLayout::Portable,
     }
 }
 

@@ -80,6 +80,10 @@ pub enum WeightLayout {
     /// Two output channels `a` and `b` in one 16-bit integer, `256 * b + a`: for each block of two channels, for each run of four values `t`, the
     /// integers of `t` = 0, 2, 1, 3. The last run and block are padded with zeros. Not every matrix has such a form, see [`WeightLayout::ACC_BOUND_PAIR`].
     Pair2x4,
+    /// As [`WeightLayout::Interleave4x16`], eight channels by four values.
+    Interleave8x4,
+    /// As [`WeightLayout::Interleave4x16`], eight channels by eight values.
+    Interleave8x8,
 }
 
 impl WeightLayout {
@@ -92,6 +96,8 @@ impl WeightLayout {
             WeightLayout::Portable => return None,
             WeightLayout::Interleave4x16 => (4, 16),
             WeightLayout::Pair2x4 => (2, 4),
+            WeightLayout::Interleave8x4 => (8, 4),
+            WeightLayout::Interleave8x8 => (8, 8),
         };
         Some(Block { channels, run })
     }

@@ -224,6 +224,8 @@ impl Case for Conv2d {
                 WeightLayout::Interleave4x16,
                 WeightLayout::Pair2x4,
                 WeightLayout::Pair2x4,
+                WeightLayout::Interleave8x4,
+                WeightLayout::Interleave8x8,
             ]),
             acc_bound: 0,
         }
@@ -459,6 +461,8 @@ impl Case for FullyConnected {
                 WeightLayout::Interleave4x16,
                 WeightLayout::Pair2x4,
                 WeightLayout::Pair2x4,
+                WeightLayout::Interleave8x4,
+                WeightLayout::Interleave8x8,
             ]),
             acc_bound: 0,
         }

@@ -83,12 +83,17 @@ boards! {
     on_cortex_a53: "qemu-a53" Neon,
     on_cortex_a76: "qemu-a76" Neon,
     on_cortex_a76_with_dot_products: "qemu-a76" NeonDot,
+    on_armv8_6_with_matrix_products: "qemu-max" NeonI8mm,
 }
 
 /// The instruction set that a process chooses by itself.
 #[test]
 fn a_process_finds_what_its_core_has() {
-    for (name, isa) in [("qemu-a53", Isa::Neon), ("qemu-a76", Isa::NeonDot)] {
+    for (name, isa) in [
+        ("qemu-a53", Isa::Neon),
+        ("qemu-a76", Isa::NeonDot),
+        ("qemu-max", Isa::NeonI8mm),
+    ] {
         let target = Target::named(name);
         let image = target.image(&OperatorSet::All, Variant::Conformance);
         let mut job = Job::new(Vec::new());

@@ -1,8 +1,20 @@
-//! Armv8-A Advanced SIMD and its int8 extensions; every operator is the reference's.
+//! Kernels of Armv8-A: Advanced SIMD, the dot product and the int8 matrix product. None wants scratch: what they gather and pack lies on the stack.
+// Vector loads and stores take pointers, and a function for an instruction set may run only where a token proves that; each block states why.
+#![allow(unsafe_code)]
 
-use ocellus_format::Isa;
+mod block_dot;
+mod block_i8mm;
+mod block_mlal;
+mod conv_2d;
+mod fully_connected;
+mod product;
+mod requantize;
+mod rows;
+mod store;
 
-use crate::Kernels;
+use ocellus_format::{Isa, ops};
+
+use crate::{ConvIo, Kernels};
 
 /// The proof that the machine has Advanced SIMD, as every AArch64 Linux machine has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,10 +25,6 @@ impl Neon {
     pub const fn new() -> Neon {
         Neon(())
     }
-}
-
-impl Kernels for Neon {
-    const ISA: Isa = Isa::Neon;
 }
 
 /// The proof that the machine has the dot product instructions.
@@ -30,10 +38,6 @@ impl NeonDot {
     }
 }
 
-impl Kernels for NeonDot {
-    const ISA: Isa = Isa::NeonDot;
-}
-
 /// The proof that the machine has the int8 matrix product.
 #[derive(Clone, Copy, Debug)]
 pub struct NeonI8mm(());
@@ -45,6 +49,23 @@ impl NeonI8mm {
     }
 }
 
-impl Kernels for NeonI8mm {
-    const ISA: Isa = Isa::NeonI8mm;
+/// The methods of all: they differ in the product of pixels and panels only.
+macro_rules! kernels {
+    ($name:ident) => {
+        impl Kernels for $name {
+            const ISA: Isa = Isa::$name;
+
+            fn conv_2d_s8(self, p: &ops::Conv2d, io: ConvIo<'_>) {
+                conv_2d::conv_2d_s8(self, p, io);
+            }
+
+            fn fully_connected_s8(self, p: &ops::FullyConnected, io: ConvIo<'_>) {
+                fully_connected::fully_connected_s8(self, p, io);
+            }
+        }
+    };
 }
+
+kernels!(Neon);
+kernels!(NeonDot);
+kernels!(NeonI8mm);

@@ -4,10 +4,17 @@
 //! One file an instruction set says which kernels that one has; what it does not name is the reference's.
 
 mod helium;
+mod neon;
 mod x86;
 
-#[cfg(any(ocellus_isa = "helium", target_arch = "x86_64"))]
+#[cfg(any(
+    ocellus_isa = "helium",
+    target_arch = "x86_64",
+    target_arch = "aarch64"
+))]
 pub(crate) use helium::is_pointwise;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::{NEON_ROWS_BYTES, NEON_RUNS_MAX, NEON_TAPS_MAX};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{TAPS_MAX, WINDOW_MAX, row_axis};
 
@@ -132,6 +139,7 @@ macro_rules! operators {
         pub fn $function(isa: Isa, p: &ops::$name) -> Choice {
             let chosen = match isa {
                 Isa::Helium => helium::choice(Operator::$name(p)),
+                Isa::Neon | Isa::NeonDot | Isa::NeonI8mm => neon::choice(isa, Operator::$name(p)),
                 Isa::Avx2 | Isa::Avx512Vnni => x86::choice(isa, Operator::$name(p)),
                 _ => None,
             };
