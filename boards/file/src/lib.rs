@@ -81,6 +81,11 @@ pub enum Isa {
     Helium,
     /// Advanced SIMD of Cortex-A.
     Neon,
+    /// Advanced SIMD with dot products: Cortex-A55, A76.
+    NeonDot,
+    /// Advanced SIMD with products of int8 matrices.
+    #[serde(rename = "neon-i8mm")]
+    NeonI8mm,
     /// 256-bit vectors of x86-64.
     Avx2,
 }
@@ -94,6 +99,8 @@ impl Isa {
             Self::CortexMDsp => "cortex-m-dsp",
             Self::Helium => "helium",
             Self::Neon => "neon",
+            Self::NeonDot => "neon-dot",
+            Self::NeonI8mm => "neon-i8mm",
             Self::Avx2 => "avx2",
         }
     }

@@ -21,7 +21,7 @@ fn every_file_parses_and_is_named_as_its_board() {
     let names: Vec<_> = boards.iter().map(|b| b.name.clone()).collect();
     assert_eq!(names, Board::names());
     for name in [
-        "host", "qemu-a53", "qemu-a76", "qemu-m33", "qemu-m4", "qemu-m55", "qemu-m7",
+        "host", "qemu-a53", "qemu-a76", "qemu-m33", "qemu-m4", "qemu-m55", "qemu-m7", "qemu-max",
     ] {
         assert!(names.iter().any(|n| n == name), "{name} is missing");
     }

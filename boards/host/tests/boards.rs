@@ -364,6 +364,7 @@ boards! {
     host_answers_like_the_definition: "host",
     cortex_a53_answers_like_the_definition: "qemu-a53",
     cortex_a76_answers_like_the_definition: "qemu-a76",
+    armv8_6_answers_like_the_definition: "qemu-max",
     cortex_m4_answers_like_the_definition: "qemu-m4",
     cortex_m7_answers_like_the_definition: "qemu-m7",
     cortex_m33_answers_like_the_definition: "qemu-m33",

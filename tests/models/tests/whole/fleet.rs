@@ -10,10 +10,11 @@ use ocellus_kernels::best;
 use ocellus_setup::{Host, Need, Terminal, ensure};
 
 /// All boards, and the instruction set that each one's firmware has to find.
-pub(crate) const BOARDS: [(&str, Option<Isa>); 7] = [
+pub(crate) const BOARDS: [(&str, Option<Isa>); 8] = [
     ("host", None),
     ("qemu-a53", Some(Isa::Neon)),
     ("qemu-a76", Some(Isa::NeonDot)),
+    ("qemu-max", Some(Isa::NeonI8mm)),
     ("qemu-m4", Some(Isa::CortexMDsp)),
     ("qemu-m7", Some(Isa::CortexMDsp)),
     ("qemu-m33", Some(Isa::CortexMDsp)),
