@@ -13,6 +13,8 @@ mod x86;
     target_arch = "aarch64"
 ))]
 pub(crate) use helium::is_pointwise;
+#[cfg(ocellus_isa = "helium")]
+pub(crate) use helium::{LANES, Planes};
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::{NEON_ROWS_BYTES, NEON_RUNS_MAX, NEON_TAPS_MAX};
 #[cfg(target_arch = "x86_64")]
