@@ -14,6 +14,7 @@ use ocellus_format::ops::DepthwiseConv2d;
 
 use super::copy::fill;
 use super::requantize::{Rescale, rescales};
+use super::window::inside;
 use crate::{
     ConvIo,
     select::{LANES, Planes},
@@ -146,33 +147,35 @@ fn fill_planes(
     let w = &p.window;
     let (in_w, in_c) = (w.in_w as usize, p.in_c as usize);
     let height = plan.height as usize;
-    let (above, iy, rows) = clip(
+    let rows = inside(
         oy * w.stride_h as usize,
+        1,
         height,
         w.pad_top as usize,
         w.in_h as usize,
     );
     let width = (plan.tile as usize - 1) * w.stride_w as usize + w.kernel_w as usize;
-    let (before, ix, columns) = clip(ox * w.stride_w as usize, width, w.pad_left as usize, in_w);
-    if rows < height || columns < width {
+    let columns = inside(
+        ox * w.stride_w as usize,
+        1,
+        width,
+        w.pad_left as usize,
+        in_w,
+    );
+    if rows.count < height || columns.count < width {
         fill(planes, p.zero_point_in);
     }
-    let from = x.get((iy * in_w + ix) * in_c + first..).unwrap_or(&[]);
-    let to = planes.get_mut(before * height + above..);
+    let from = x
+        .get((rows.first * in_w + columns.first) * in_c + first..)
+        .unwrap_or(&[]);
+    let to = planes.get_mut(columns.before * height + rows.before..);
     spread(
         from,
-        [rows, columns, lanes],
+        [rows.count, columns.count, lanes],
         [in_w * in_c, in_c],
         to.unwrap_or_default(),
         [1, height, plan.bytes as usize],
     );
-}
-
-/// Of `len` places from `start` on, of which the first `pad` lie before the `size` that exist: how many come before, which is the first, how many there are.
-fn clip(start: usize, len: usize, pad: usize, size: usize) -> (usize, usize, usize) {
-    let before = pad.saturating_sub(start).min(len);
-    let first = start.saturating_sub(pad).min(size);
-    (before, first, (len - before).min(size - first))
 }
 
 /// Reads `lanes` of up to eight neighbouring bytes of each of `rows` times `columns` places, and writes each eight, 0 behind `lanes`, `plane` bytes from each other; rows

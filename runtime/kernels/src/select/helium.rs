@@ -10,6 +10,8 @@ pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
         Operator::Conv2d(p) => conv_2d(p)?,
         Operator::FullyConnected(p) => ("fully_connected", accumulators_bytes(p.out_c)?),
         Operator::DepthwiseConv2d(p) => ("depthwise_conv_2d", depthwise_bytes(p)?),
+        Operator::MaxPool2d(_) => ("max_pool_2d", 0),
+        Operator::AveragePool2d(_) => ("average_pool_2d", 0),
         // Nothing is repeated: one row.
         Operator::Add(p) if row_axis(&p.binary) == Some(0) => ("add", 0),
         _ => return None,
