@@ -49,7 +49,18 @@ pub(super) fn conv_2d_s8<P: Product + Kernels>(product: P, p: &Conv2d, io: ConvI
             let lines = Pointwise { p, x: io.x, group };
             multiply(product, &channels, &columns, &lines, io.y);
         } else {
-            let lines = PaddedRows::new(p, io.x, group);
+            let channels_in = p.group_in_c() as usize;
+            let lines = PaddedRows {
+                window: w,
+                x: io.x,
+                in_c: p.in_c as usize,
+                first_c: group * channels_in,
+                channels: channels_in,
+                repeat: 1,
+                zero_point: p.zero_point_in,
+                to: first,
+                to_stride: out_c,
+            };
             multiply(product, &channels, &columns, &lines, io.y);
         }
     }

@@ -88,6 +88,24 @@ pub(super) struct Scale4 {
 }
 
 impl Scale4 {
+    /// Four multipliers, four shifts to the right.
+    pub(super) fn new(multiplier: int32x4_t, shift: int32x4_t) -> Scale4 {
+        // SAFETY: AArch64 has Advanced SIMD.
+        let shift = unsafe { vsubq_s32(vdupq_n_s32(31), shift) };
+        Scale4 { multiplier, shift }
+    }
+
+    /// The same scale in every lane.
+    pub(super) fn splat(r: Requant) -> Scale4 {
+        // SAFETY: AArch64 has Advanced SIMD.
+        unsafe {
+            Scale4 {
+                multiplier: vdupq_n_s32(r.multiplier),
+                shift: vdupq_n_s32(left(r.shift)),
+            }
+        }
+    }
+
     /// Rescales, in the short form where `HIGH`.
     #[inline(always)]
     pub(super) fn apply<const HIGH: bool>(self, acc: int32x4_t) -> int32x4_t {

@@ -4,7 +4,7 @@
 
 use core::mem::MaybeUninit;
 
-use ocellus_format::ops::{Conv2d, Window2d};
+use ocellus_format::ops::Window2d;
 
 use super::product::{Line, Lines, zeroed};
 use crate::select::{NEON_ROWS_BYTES, NEON_RUNS_MAX};
@@ -14,17 +14,23 @@ const RUNS_MAX: usize = NEON_RUNS_MAX as usize;
 /// Bytes behind a row, for copies of whole vectors.
 const SLACK: usize = 16;
 
-/// Output pixels of one group of a convolution.
+/// Output pixels of a window that slides over some channels of a picture.
 pub(super) struct PaddedRows<'a> {
-    p: &'a Conv2d,
-    x: &'a [i8],
-    group: usize,
-}
-
-impl<'a> PaddedRows<'a> {
-    pub(super) fn new(p: &'a Conv2d, x: &'a [i8], group: usize) -> PaddedRows<'a> {
-        PaddedRows { p, x, group }
-    }
+    pub(super) window: &'a Window2d,
+    pub(super) x: &'a [i8],
+    /// Channels of the picture.
+    pub(super) in_c: usize,
+    /// The first that the window sees.
+    pub(super) first_c: usize,
+    /// How many it sees.
+    pub(super) channels: usize,
+    /// How often each of them is repeated.
+    pub(super) repeat: usize,
+    pub(super) zero_point: i8,
+    /// First output of the first pixel.
+    pub(super) to: usize,
+    /// From the outputs of one pixel to those of the next.
+    pub(super) to_stride: usize,
 }
 
 /// Input columns that outputs `0..columns` read.
@@ -36,9 +42,8 @@ impl Lines for PaddedRows<'_> {
     #[inline(never)]
     fn for_each(&self, mut line: impl FnMut(&Line<'_>)) {
         let mut space = [MaybeUninit::<i8>::uninit(); BYTES];
-        let p = self.p;
-        let w = &p.window;
-        let in_c = p.group_in_c() as usize;
+        let w = self.window;
+        let in_c = self.channels * self.repeat;
         let out_w = w.out_w as usize;
         let (kernel_h, kernel_w) = (w.kernel_h as usize, w.kernel_w as usize);
         // As many output columns at a time as the space has room for.
@@ -89,9 +94,8 @@ impl Lines for PaddedRows<'_> {
                     runs,
                     run,
                     count,
-                    to: (oy * out_w + first) * p.out_c as usize
-                        + self.group * p.group_out_c() as usize,
-                    to_stride: p.out_c as usize,
+                    to: (oy * out_w + first) * self.to_stride + self.to,
+                    to_stride: self.to_stride,
                 });
             }
         }
@@ -101,21 +105,20 @@ impl Lines for PaddedRows<'_> {
 impl PaddedRows<'_> {
     /// Where a row lies. Rows of one window are multiples of the dilation apart, and no two of them share a slot.
     fn slot(&self, row: usize) -> usize {
-        let w = &self.p.window;
+        let w = self.window;
         let step = row.checked_div(w.dilation_h as usize).unwrap_or(0);
         step.checked_rem(w.kernel_h as usize).unwrap_or(0)
     }
 
     /// Copies a row from a column on, both counted from the padding's first.
     fn copy_row(&self, row: usize, column: usize, to: &mut [i8]) {
-        let p = self.p;
-        let w = &p.window;
-        let in_c = p.group_in_c() as usize;
+        let w = self.window;
+        let in_c = self.channels * self.repeat;
         let inside = row
             .checked_sub(w.pad_top as usize)
             .filter(|&iy| iy < w.in_h as usize);
         let Some(iy) = inside else {
-            to.fill(p.zero_point_in);
+            to.fill(self.zero_point);
             return;
         };
         let width = to.len().checked_div(in_c).unwrap_or(0);
@@ -125,21 +128,23 @@ impl PaddedRows<'_> {
         let end = (pad + w.in_w as usize).min(column + width).max(start);
         let (before, rest) = to.split_at_mut((start - column) * in_c);
         let (middle, after) = rest.split_at_mut((end - start) * in_c);
-        before.fill(p.zero_point_in);
-        after.fill(p.zero_point_in);
+        before.fill(self.zero_point);
+        after.fill(self.zero_point);
         if middle.is_empty() {
             return;
         }
-        let from = (iy * w.in_w as usize + start - pad) * p.in_c as usize + self.group * in_c;
-        if p.groups == 1 {
+        let from = (iy * w.in_w as usize + start - pad) * self.in_c + self.first_c;
+        if self.repeat == 1 && in_c == self.in_c {
             let len = middle.len();
             middle.copy_from_slice(&self.x[from..from + len]);
         } else {
             for (to, from) in middle
                 .chunks_exact_mut(in_c)
-                .zip(self.x[from..].chunks(p.in_c as usize))
+                .zip(self.x[from..].chunks(self.in_c))
             {
-                to.copy_from_slice(&from[..in_c]);
+                for (to, &from) in to.chunks_exact_mut(self.repeat).zip(from) {
+                    to.fill(from);
+                }
             }
         }
     }

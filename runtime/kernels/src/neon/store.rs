@@ -158,8 +158,13 @@ impl Fours {
 /// with an instruction each, where a load takes an offset for nothing.
 #[inline(always)]
 pub(super) fn offsets<const P: usize>(stride: usize) -> [usize; P] {
-    core::array::from_fn(|pixel| {
-        let mut offset = pixel * stride;
+    offsets_opaque(core::array::from_fn(|pixel| pixel * stride))
+}
+
+/// As [`offsets`], of any offsets.
+#[inline(always)]
+pub(super) fn offsets_opaque<const P: usize>(offsets: [usize; P]) -> [usize; P] {
+    offsets.map(|mut offset| {
         // SAFETY: no instruction.
         unsafe {
             asm!("/* {0} */", inout(reg) offset, options(pure, nomem, nostack, preserves_flags))

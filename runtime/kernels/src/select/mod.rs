@@ -13,12 +13,12 @@ mod x86;
     target_arch = "aarch64"
 ))]
 pub(crate) use helium::is_pointwise;
-#[cfg(ocellus_isa = "helium")]
-pub(crate) use helium::{LANES, Planes};
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::{NEON_ROWS_BYTES, NEON_RUNS_MAX, NEON_TAPS_MAX};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) use x86::row_axis;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{TAPS_MAX, WINDOW_MAX, row_axis};
+pub(crate) use x86::{TAPS_MAX, WINDOW_MAX};
 
 use ocellus_format::{
     Isa,
