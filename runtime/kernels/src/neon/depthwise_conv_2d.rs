@@ -152,16 +152,16 @@ impl Block<'_> {
     /// Every pixel. `plain` is true where pairs of products fit 16 bits and the short form of requantize is exact.
     fn run(&self, plain: bool, y: &mut [i8]) {
         let line = self.line;
-        let last = line.count - 1;
+        let (last_x, last_y) = line.last();
         let to = line.to + self.start;
-        let end = to + last * line.to_stride + self.channels;
+        let end = to + last_y + self.channels;
         let far = self.taps.iter().fold(0, |far, &tap| far.max(tap));
-        let read = line.first + self.start + last * line.stride + far + LANES;
+        let read = line.first + self.start + last_x + far + LANES;
         let weights = (self.taps.len() - 1) * self.weights_stride + LANES;
         if end > y.len() || read > line.x.len() || weights > self.weights.len() {
             return;
         }
-        // A store of sixteen outputs may reach over those of the next pixels, which are written later, but not beyond the line.
+        // A store of sixteen outputs may reach over those of the next pixels, which are written later, but not beyond the row.
         let whole = if self.channels == LANES {
             line.count
         } else {
@@ -173,7 +173,7 @@ impl Block<'_> {
             x: unsafe { line.x.as_ptr().add(line.first + self.start) },
             // SAFETY: as above.
             y: unsafe { y.as_mut_ptr().add(to) },
-            count: line.count,
+            line,
             whole,
         };
         // SAFETY: as above; the weights have sixteen values a tap.
@@ -191,15 +191,14 @@ impl Block<'_> {
     /// # Safety
     /// Every tap of every pixel can be read and every output written, sixteen values of it up to `whole`, and the weights have sixteen values a tap.
     #[inline(never)]
-    unsafe fn nine_taps(&self, taps: &[usize; 9], pixels: &Pixels) {
+    unsafe fn nine_taps(&self, taps: &[usize; 9], pixels: &Pixels<'_>) {
         let taps = offsets_opaque(*taps);
         let weights: [int8x16_t; 9] = core::array::from_fn(|tap| {
             // SAFETY: the caller says so.
             unsafe { vld1q_s8(self.weights.as_ptr().add(tap * self.weights_stride)) }
         });
         let scale = self.scale();
-        let (mut x, mut y) = (pixels.x, pixels.y);
-        for pixel in 0..pixels.count {
+        pixels.for_each(|x, y, whole| {
             let mut acc = self.bias();
             for pair in 0..4 {
                 // SAFETY: the caller says so.
@@ -217,11 +216,9 @@ impl Block<'_> {
                 let out = self.finish.sixteen(core::array::from_fn(|quarter| {
                     scale[quarter].apply::<true>(acc[quarter])
                 }));
-                self.put(y, pixel < pixels.whole, out);
-                x = x.wrapping_add(self.line.stride);
-                y = y.wrapping_add(self.line.to_stride);
+                self.put(y, whole, out);
             }
-        }
+        });
     }
 
     /// Any window.
@@ -229,11 +226,10 @@ impl Block<'_> {
     /// # Safety
     /// That of [`Block::nine_taps`].
     #[inline(never)]
-    unsafe fn any_taps<const PLAIN: bool>(&self, pixels: &Pixels) {
+    unsafe fn any_taps<const PLAIN: bool>(&self, pixels: &Pixels<'_>) {
         let scale = self.scale();
-        let (mut x, mut y) = (pixels.x, pixels.y);
         let (pairs, last) = self.taps.as_chunks::<2>();
-        for pixel in 0..pixels.count {
+        pixels.for_each(|x, y, whole| {
             let mut acc = self.bias();
             let mut w = self.weights.as_ptr();
             for &[a, b] in pairs {
@@ -259,11 +255,9 @@ impl Block<'_> {
                 let out = self.finish.sixteen(core::array::from_fn(|quarter| {
                     scale[quarter].apply::<PLAIN>(acc[quarter])
                 }));
-                self.put(y, pixel < pixels.whole, out);
-                x = x.wrapping_add(self.line.stride);
-                y = y.wrapping_add(self.line.to_stride);
+                self.put(y, whole, out);
             }
-        }
+        });
     }
 
     #[inline(always)]
@@ -299,12 +293,28 @@ impl Block<'_> {
 }
 
 /// The pixels of a line.
-struct Pixels {
+struct Pixels<'a> {
     x: *const i8,
     y: *mut i8,
-    count: usize,
-    /// How many of them may be written sixteen outputs at a time.
+    line: &'a Line<'a>,
+    /// How many of a row may be written sixteen outputs at a time.
     whole: usize,
+}
+
+impl Pixels<'_> {
+    /// Hands every pixel over: its first tap, its first output, and whether sixteen may be written.
+    #[inline(always)]
+    fn for_each(&self, mut pixel: impl FnMut(*const i8, *mut i8, bool)) {
+        for row in 0..self.line.rows {
+            let mut x = self.x.wrapping_add(row * self.line.row_stride);
+            let mut y = self.y.wrapping_add(row * self.line.to_row_stride);
+            for index in 0..self.line.count {
+                pixel(x, y, index < self.whole);
+                x = x.wrapping_add(self.line.stride);
+                y = y.wrapping_add(self.line.to_stride);
+            }
+        }
+    }
 }
 
 /// Adds the products of two taps of sixteen channels, which fit 16 bits.

@@ -56,6 +56,7 @@ pub(super) fn depthwise_conv_2d_s8(_: NeonDot, p: &DepthwiseConv2d, io: &mut Con
 /// A window of `K` by `K` with steps of `S`; the columns under two outputs fit `Q` quads.
 #[target_feature(enable = "neon,dotprod")]
 fn layer<const K: usize, const S: usize, const Q: usize>(p: &DepthwiseConv2d, io: &mut ConvIo<'_>) {
+    let plain = Finish::is_plain(p.output, io.shifts, p.acc_bound);
     let w = &p.window;
     let channels = p.in_c as usize;
     let finish = Finish::new(p.output);
@@ -82,7 +83,11 @@ fn layer<const K: usize, const S: usize, const Q: usize>(p: &DepthwiseConv2d, io
                 };
                 let mut quads = [const { MaybeUninit::<Quad>::uninit() }; STRIP_QUADS];
                 strip.interleave::<K, S, Q>(io.x, &padding, &mut quads);
-                strip.outputs::<K, S, Q>(&quads, &weights, &scales, finish, io.y);
+                if plain {
+                    strip.outputs::<K, S, Q, true>(&quads, &weights, &scales, finish, io.y);
+                } else {
+                    strip.outputs::<K, S, Q, false>(&quads, &weights, &scales, finish, io.y);
+                }
             }
         }
     }
@@ -216,7 +221,7 @@ impl Strip<'_> {
     /// Multiplies and writes the outputs.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    fn outputs<const K: usize, const S: usize, const Q: usize>(
+    fn outputs<const K: usize, const S: usize, const Q: usize, const PLAIN: bool>(
         &self,
         quads: &[MaybeUninit<Quad>; STRIP_QUADS],
         weights: &[[[Quad; Q]; COLUMNS]; K],
@@ -237,10 +242,10 @@ impl Strip<'_> {
                 let y = y.as_mut_ptr().add(row * line);
                 if row + 2 <= self.rows {
                     let places = [y, y.add(line)];
-                    self.rows_of::<K, S, Q, 2>(quads, &weights, scales, finish, places);
+                    self.rows_of::<K, S, Q, 2, PLAIN>(quads, &weights, scales, finish, places);
                     row += 2;
                 } else {
-                    self.rows_of::<K, S, Q, 1>(quads, &weights, scales, finish, [y]);
+                    self.rows_of::<K, S, Q, 1, PLAIN>(quads, &weights, scales, finish, [y]);
                     row += 1;
                 }
             }
@@ -253,7 +258,13 @@ impl Strip<'_> {
     /// `quads` points to the quads under the rows; each of `y` to the first of two pixels of the strip.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn rows_of<const K: usize, const S: usize, const Q: usize, const R: usize>(
+    unsafe fn rows_of<
+        const K: usize,
+        const S: usize,
+        const Q: usize,
+        const R: usize,
+        const PLAIN: bool,
+    >(
         &self,
         quads: *const Quad,
         weights: &[[[Quad; Q]; COLUMNS]; K],
@@ -276,7 +287,7 @@ impl Strip<'_> {
         }
         let (low, high) = (scales.scale4(0), scales.scale4(1));
         for ([[a, b], [c, d]], y) in acc.into_iter().zip(y) {
-            let sixteen = finish.sixteen([
+            let sixteen = finish.sixteen_or::<PLAIN>([
                 low.apply::<true>(a),
                 high.apply::<true>(b),
                 low.apply::<true>(c),

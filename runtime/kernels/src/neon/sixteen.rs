@@ -43,21 +43,32 @@ pub(super) fn each(
     y: &mut [i8],
     f: impl Fn(int8x16_t, int8x16_t) -> int8x16_t,
 ) {
-    match a {
+    let (chunks_b, rest_b) = b.as_chunks::<LANES>();
+    let (chunks_y, rest_y) = y.as_chunks_mut::<LANES>();
+    let (chunks_a, rest_a) = match a {
         Some(a) => {
-            for ((y, a), b) in y
-                .chunks_mut(LANES)
-                .zip(a.chunks(LANES))
-                .zip(b.chunks(LANES))
-            {
+            let (chunks, rest) = a.as_chunks::<LANES>();
+            (Some(chunks), Some(rest))
+        }
+        None => (None, None),
+    };
+    match chunks_a {
+        Some(chunks_a) => {
+            for ((y, a), b) in chunks_y.iter_mut().zip(chunks_a).zip(chunks_b) {
                 put(f(sixteen(a), sixteen(b)), y);
             }
         }
         None => {
-            for (y, b) in y.chunks_mut(LANES).zip(b.chunks(LANES)) {
+            for (y, b) in chunks_y.iter_mut().zip(chunks_b) {
                 put(f(sixteen(y), sixteen(b)), y);
             }
         }
+    }
+    if !rest_y.is_empty() {
+        put(
+            f(sixteen(rest_a.unwrap_or(rest_y)), sixteen(rest_b)),
+            rest_y,
+        );
     }
 }
 
