@@ -1,29 +1,39 @@
-//! Depthwise 2-D convolution of `s8` by `s8`: 3x3 windows sixteen channels at a time, others four channels at a time in 32-bit lanes.
+//! Depthwise 2-D convolution of `s8` by `s8`: [planes](super::depthwise_planes) for windows of up to 32 taps, four channels at a time in 32-bit lanes for others.
 //!
-//! A window that lies inside the picture is read where it is; at the border it is copied to scratch with the padding filled in, so that one loop
-//! serves both.
-//!
-//! Scratch: a row of accumulators, then a window of `kernel_h * kernel_w * in_c`. A channel multiplier above 1 goes to the reference.
+//! There, a window that lies inside the picture is read where it is; at the border it is copied to scratch with the padding filled in, so that one loop
+//! serves both. Scratch: a row of accumulators, then a window of `kernel_h * kernel_w * in_c`. A channel multiplier above 1 goes to the reference.
 
 use core::arch::asm;
 
 use ocellus_format::{Isa, ops::DepthwiseConv2d};
 
 use super::copy::copy;
-use super::depthwise_3x3::Channels;
+use super::depthwise_planes;
 use super::requantize::{Requants, requantize_row};
-use crate::{ConvIo, reference, select};
+use crate::{
+    ConvIo, reference,
+    select::{self, Planes},
+};
 
-pub(super) fn depthwise_conv_2d_s8(p: &DepthwiseConv2d, io: ConvIo<'_>) {
+pub(super) fn depthwise_conv_2d_s8(p: &DepthwiseConv2d, mut io: ConvIo<'_>) {
     let chosen = select::depthwise_conv_2d(Isa::Helium, p);
     let w = &p.window;
     let channels = p.in_c as usize;
+    let done = match Planes::new(p) {
+        Some(plan) => depthwise_planes::run(p, &plan, &mut io),
+        None => false,
+    };
+    if done {
+        return;
+    }
     let accumulators_bytes = channels.next_multiple_of(4) * 4;
+    let window_bytes = channels * w.kernel_h as usize * w.kernel_w as usize;
     let aligned = io
         .scratch
         .get(..accumulators_bytes)
         .is_some_and(|bytes| bytemuck::try_cast_slice::<u8, i32>(bytes).is_ok());
-    if chosen.isa != Isa::Helium || io.scratch.len() < chosen.scratch_bytes as usize || !aligned {
+    let enough = io.scratch.len() >= accumulators_bytes + window_bytes;
+    if chosen.isa != Isa::Helium || p.multiplier != 1 || !enough || !aligned {
         reference::depthwise_conv_2d_s8(p, io);
         return;
     }
@@ -44,9 +54,6 @@ pub(super) fn depthwise_conv_2d_s8(p: &DepthwiseConv2d, io: ConvIo<'_>) {
         column: channels,
         row: kernel_w * channels,
     };
-    let fast = ((kernel_h, kernel_w) == (3, 3))
-        .then(|| Channels::new(channels, io.weights, io.bias, requants))
-        .flatten();
     let mut pixels = io.y.chunks_exact_mut(channels.max(1));
     for oy in 0..w.out_h {
         let rows_inside = w.row(oy, 0).is_some() && w.row(oy, w.kernel_h - 1).is_some();
@@ -64,10 +71,6 @@ pub(super) fn depthwise_conv_2d_s8(p: &DepthwiseConv2d, io: ConvIo<'_>) {
                     (&*window, copied)
                 }
             };
-            if let Some(fast) = &fast {
-                fast.window(x, steps.column, steps.row, y);
-                continue;
-            }
             for (acc, &bias) in accumulators.iter_mut().zip(io.bias) {
                 *acc = bias;
             }

@@ -9,15 +9,17 @@ mod add;
 mod block;
 mod conv_2d;
 mod copy;
-mod depthwise_3x3;
 mod depthwise_conv_2d;
+mod depthwise_planes;
 mod dot;
 mod fully_connected;
+mod pool;
 mod requantize;
+mod window;
 
 use ocellus_format::{Isa, ops};
 
-use crate::{BinaryIo, ConvIo, Kernels};
+use crate::{AveragePoolIo, BinaryIo, ConvIo, Kernels, UnaryIo};
 
 /// The proof that the chip has the vector extension: the build was for one that has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +45,14 @@ impl Kernels for Helium {
 
     fn fully_connected_s8(self, p: &ops::FullyConnected, io: ConvIo<'_>) {
         fully_connected::fully_connected_s8(p, io);
+    }
+
+    fn max_pool_2d_s8(self, p: &ops::MaxPool2d, io: UnaryIo<'_>) {
+        pool::max_pool_2d_s8(p, io);
+    }
+
+    fn average_pool_2d_s8(self, p: &ops::AveragePool2d, io: AveragePoolIo<'_>) {
+        pool::average_pool_2d_s8(p, io);
     }
 
     fn add_s8(self, p: &ops::Add, io: BinaryIo<'_>) {

@@ -10,6 +10,8 @@ pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
         Operator::Conv2d(p) => conv_2d(p)?,
         Operator::FullyConnected(p) => ("fully_connected", accumulators_bytes(p.out_c)?),
         Operator::DepthwiseConv2d(p) => ("depthwise_conv_2d", depthwise_bytes(p)?),
+        Operator::MaxPool2d(_) => ("max_pool_2d", 0),
+        Operator::AveragePool2d(_) => ("average_pool_2d", 0),
         // Nothing is repeated: one row.
         Operator::Add(p) if row_axis(&p.binary) == Some(0) => ("add", 0),
         _ => return None,
@@ -47,8 +49,90 @@ fn accumulators_bytes(out_c: u32) -> Option<u32> {
     out_c.checked_next_multiple_of(4)?.checked_mul(8)
 }
 
-/// A row of accumulators, and a window with its padding filled in. A channel multiplier above 1 has no kernel.
+/// Input channels that a depthwise layer takes at a time.
+pub(crate) const LANES: usize = 8;
+/// Output channels for each input channel, at most.
+const MULTIPLIER_MAX: u32 = 8;
+/// Output columns of a plane, at most.
+const TILE_MAX: u32 = 32;
+
+/// How the planes of a depthwise layer lie, and its scratch: rescales, places of outputs, weights, planes, one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Planes {
+    /// Output rows of a plane. Above the picture's where that has fewer.
+    pub rows: u32,
+    /// Output columns of a plane.
+    pub tile: u32,
+    /// Vectors of a window.
+    pub vectors: u32,
+    /// Input rows of a plane: bytes of a column.
+    pub height: u32,
+    /// Bytes of a plane.
+    pub bytes: u32,
+    pub rescales_bytes: u32,
+    pub places_bytes: u32,
+    pub weights_bytes: u32,
+    pub planes_bytes: u32,
+}
+
+impl Planes {
+    /// `None` where a window spans more than two vectors, or a distance leaves 16 bits.
+    pub(crate) fn new(p: &ops::DepthwiseConv2d) -> Option<Planes> {
+        let w = &p.window;
+        let beside = w.dilation_w == 1 || w.kernel_w == 1;
+        if !beside || p.multiplier > MULTIPLIER_MAX {
+            return None;
+        }
+        // More rows share the input rows between them, but widen the window; each inner loop has its count.
+        let window = (w.kernel_h - 1) * w.dilation_h + 1;
+        let shape = |rows: u32| {
+            let height = (rows - 1) * w.stride_h + window;
+            let span = (w.kernel_w - 1).checked_mul(height)?.checked_add(window)?;
+            Some((rows, height, span.div_ceil(16)))
+        };
+        let (rows, height, vectors) = match (w.stride_h, w.stride_w, shape(4)?, shape(2)?) {
+            (1, 1, four @ (_, 6, 1), _) => four,
+            (2, 2, _, two @ (_, 5, 1)) => two,
+            (_, _, _, (rows, height, 1 | 2)) => (rows, height, 2),
+            _ => {
+                let (rows, height, vectors) = shape(1)?;
+                (rows, height, vectors.max(2))
+            }
+        };
+        let tile = w.out_w.div_ceil(w.out_w.div_ceil(TILE_MAX));
+        let columns = (tile - 1)
+            .checked_mul(w.stride_w)?
+            .checked_add(w.kernel_w)?;
+        let bytes = columns.checked_mul(height)?;
+        let (lanes, members) = (LANES as u32, LANES as u32 * p.multiplier);
+        let reach = rows.checked_mul(w.out_w)?.checked_mul(p.out_c())?;
+        let fits = vectors <= 2 && bytes <= 4096 && reach <= i16::MAX as u32;
+        let padded_bytes = bytes
+            .checked_mul(lanes)?
+            .checked_add(64 + 8 * height * w.stride_w);
+        fits.then_some(Planes {
+            rows,
+            tile,
+            vectors,
+            height,
+            bytes,
+            rescales_bytes: members * 16,
+            places_bytes: (rows * tile).next_multiple_of(8) * 2,
+            weights_bytes: members * vectors * 16,
+            planes_bytes: padded_bytes?,
+        })
+    }
+
+    fn scratch_bytes(&self) -> u32 {
+        self.rescales_bytes + self.places_bytes + self.weights_bytes + self.planes_bytes
+    }
+}
+
+/// Planes; or a row of accumulators, and a window with its padding filled in, which wants a channel multiplier of 1.
 fn depthwise_bytes(p: &ops::DepthwiseConv2d) -> Option<u32> {
+    if let Some(planes) = Planes::new(p) {
+        return Some(planes.scratch_bytes());
+    }
     if p.multiplier != 1 {
         return None;
     }
