@@ -6,8 +6,8 @@ use ocellus_kernels::{layout, select};
 use crate::Target;
 use crate::lower::{Constant, DeviceOp, DeviceProgram, Operand, Values};
 
-/// Fewer taps than one run of a packed layout: padding would cost more than the kernel gains.
-const TAPS_MIN: u32 = 16;
+/// Fewer taps of a channel are not filled up to a run of sixteen.
+const TAPS_MIN: u32 = 4;
 
 /// What the choice of a layout depends on, beside the instruction set.
 struct Layer<'a> {
@@ -20,9 +20,8 @@ impl Layer<'_> {
     /// The layout that a convolution's kernel reads best on an instruction set.
     fn conv_2d(&self, isa: Isa) -> WeightLayout {
         match isa {
-            Isa::Helium if self.taps >= TAPS_MIN => WeightLayout::Interleave4x16,
             Isa::CortexMDsp if self.is_pairable() => WeightLayout::Pair2x4,
-            _ => product(isa),
+            _ => self.product(isa),
         }
     }
 
@@ -30,22 +29,23 @@ impl Layer<'_> {
     fn fully_connected(&self, isa: Isa) -> WeightLayout {
         match isa {
             Isa::CortexMDsp if self.is_pairable() => WeightLayout::Pair2x4,
-            _ => product(isa),
+            _ => self.product(isa),
+        }
+    }
+
+    /// The layout of instruction sets that multiply all layers alike.
+    fn product(&self, isa: Isa) -> WeightLayout {
+        match isa {
+            Isa::Helium if self.taps >= TAPS_MIN => WeightLayout::Interleave2x16,
+            Isa::Neon => WeightLayout::Interleave4x16,
+            Isa::NeonDot => WeightLayout::Interleave8x4,
+            Isa::NeonI8mm => WeightLayout::Interleave8x8,
+            _ => WeightLayout::Portable,
         }
     }
 
     fn is_pairable(&self) -> bool {
         self.acc_bound < WeightLayout::ACC_BOUND_PAIR && layout::is_pairable(self.weights)
-    }
-}
-
-/// The layout of instruction sets that multiply all layers alike.
-fn product(isa: Isa) -> WeightLayout {
-    match isa {
-        Isa::Neon => WeightLayout::Interleave4x16,
-        Isa::NeonDot => WeightLayout::Interleave8x4,
-        Isa::NeonI8mm => WeightLayout::Interleave8x8,
-        _ => WeightLayout::Portable,
     }
 }
 

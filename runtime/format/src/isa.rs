@@ -84,6 +84,8 @@ pub enum WeightLayout {
     Interleave8x4,
     /// As [`WeightLayout::Interleave4x16`], eight channels by eight values.
     Interleave8x8,
+    /// As [`WeightLayout::Interleave4x16`], two channels by sixteen values.
+    Interleave2x16,
 }
 
 impl WeightLayout {
@@ -98,6 +100,7 @@ impl WeightLayout {
             WeightLayout::Pair2x4 => (2, 4),
             WeightLayout::Interleave8x4 => (8, 4),
             WeightLayout::Interleave8x8 => (8, 8),
+            WeightLayout::Interleave2x16 => (2, 16),
         };
         Some(Block { channels, run })
     }

@@ -226,6 +226,7 @@ impl Case for Conv2d {
                 WeightLayout::Pair2x4,
                 WeightLayout::Interleave8x4,
                 WeightLayout::Interleave8x8,
+                WeightLayout::Interleave2x16,
             ]),
             acc_bound: 0,
         }
@@ -463,6 +464,7 @@ impl Case for FullyConnected {
                 WeightLayout::Pair2x4,
                 WeightLayout::Interleave8x4,
                 WeightLayout::Interleave8x8,
+                WeightLayout::Interleave2x16,
             ]),
             acc_bound: 0,
         }

@@ -11,7 +11,6 @@ mod conv_2d;
 mod copy;
 mod depthwise_conv_2d;
 mod depthwise_planes;
-mod dot;
 mod fully_connected;
 mod pool;
 mod requantize;

@@ -1,6 +1,6 @@
 //! Kernels of [`Isa::Helium`].
 
-use ocellus_format::{Isa, ops};
+use ocellus_format::{Isa, WeightLayout, ops};
 
 use super::{Choice, Operator, x86::row_axis};
 
@@ -8,7 +8,7 @@ use super::{Choice, Operator, x86::row_axis};
 pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
     let (kernel, scratch_bytes) = match operator {
         Operator::Conv2d(p) => conv_2d(p)?,
-        Operator::FullyConnected(p) => ("fully_connected", accumulators_bytes(p.out_c)?),
+        Operator::FullyConnected(p) => ("fully_connected", fully_connected_bytes(p)?),
         Operator::DepthwiseConv2d(p) => ("depthwise_conv_2d", depthwise_bytes(p)?),
         Operator::MaxPool2d(_) => ("max_pool_2d", 0),
         Operator::AveragePool2d(_) => ("average_pool_2d", 0),
@@ -35,18 +35,50 @@ pub(crate) fn is_pointwise(p: &ops::Conv2d) -> bool {
         && inside(w.out_w, w.stride_w, w.in_w)
 }
 
-fn conv_2d(p: &ops::Conv2d) -> Option<(&'static str, u32)> {
-    let accumulators = accumulators_bytes(p.group_out_c())?;
-    if is_pointwise(p) {
-        return Some(("conv_2d_1x1", accumulators));
-    }
-    let rows = p.taps().checked_next_multiple_of(16)?.checked_mul(2)?;
-    Some(("conv_2d", accumulators.checked_add(rows)?))
+/// True where consecutive output pixels read consecutive rows of the input.
+pub(crate) fn is_direct(p: &ops::Conv2d) -> bool {
+    let w = &p.window;
+    is_pointwise(p) && p.groups == 1 && w.stride_h == 1 && w.stride_w == 1 && w.in_w == w.out_w
 }
 
-/// Two rows of accumulators, each a multiple of 16 bytes.
-fn accumulators_bytes(out_c: u32) -> Option<u32> {
-    out_c.checked_next_multiple_of(4)?.checked_mul(8)
+fn conv_2d(p: &ops::Conv2d) -> Option<(&'static str, u32)> {
+    // The rows of a pointwise kernel are the input's, but for those that are read beyond its end.
+    let rows = if is_direct(p) && p.taps().is_multiple_of(16) {
+        0
+    } else {
+        rows_bytes(p.taps())?
+    };
+    let name = if is_pointwise(p) {
+        "conv_2d_1x1"
+    } else {
+        "conv_2d"
+    };
+    Some((name, rescales_bytes(p.group_out_c()).checked_add(rows)?))
+}
+
+fn fully_connected_bytes(p: &ops::FullyConnected) -> Option<u32> {
+    if p.rows == 1 && p.layout == WeightLayout::Interleave2x16 {
+        return Some(0);
+    }
+    let rows = if p.layout == WeightLayout::Portable || p.in_c.is_multiple_of(16) {
+        0
+    } else {
+        rows_bytes(p.in_c)?
+    };
+    rescales_bytes(p.out_c).checked_add(rows)
+}
+
+/// Four rows of inputs in whole runs.
+fn rows_bytes(taps: u32) -> Option<u32> {
+    taps.checked_next_multiple_of(16)?.checked_mul(4)
+}
+
+/// Output channels whose rescales are held at a time, an even count.
+pub(crate) const CHANNELS_MAX: usize = 64;
+
+/// Rescales of as many of `out_c` channels as are held at a time, and one more where they are odd.
+pub(crate) fn rescales_bytes(out_c: u32) -> u32 {
+    out_c.next_multiple_of(2).min(CHANNELS_MAX as u32) * 16
 }
 
 /// Input channels that a depthwise layer takes at a time.
@@ -128,17 +160,11 @@ impl Planes {
     }
 }
 
-/// Planes; or a row of accumulators, and a window with its padding filled in, which wants a channel multiplier of 1.
+/// Planes; or a window with its padding filled in, which wants a channel multiplier of 1.
 fn depthwise_bytes(p: &ops::DepthwiseConv2d) -> Option<u32> {
-    if let Some(planes) = Planes::new(p) {
-        return Some(planes.scratch_bytes());
+    match Planes::new(p) {
+        Some(planes) => Some(planes.scratch_bytes()),
+        None if p.multiplier == 1 => p.in_c.checked_mul(p.window.kernel_h * p.window.kernel_w),
+        None => None,
     }
-    if p.multiplier != 1 {
-        return None;
-    }
-    let window = p.in_c.checked_mul(p.window.kernel_h * p.window.kernel_w)?;
-    p.in_c
-        .checked_next_multiple_of(4)?
-        .checked_mul(4)?
-        .checked_add(window)
 }
