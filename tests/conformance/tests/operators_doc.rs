@@ -8,7 +8,13 @@ use ocellus_conformance::CASES;
 use ocellus_format::{Isa, ops::OpCode};
 
 /// The columns of the table behind number and name. An instruction set without a column has no kernels, or those of [`ALIKE`].
-const COLUMNS: [Isa; 4] = [Isa::Helium, Isa::Neon, Isa::Avx2, Isa::Avx512Vnni];
+const COLUMNS: [Isa; 5] = [
+    Isa::CortexMDsp,
+    Isa::Helium,
+    Isa::Neon,
+    Isa::Avx2,
+    Isa::Avx512Vnni,
+];
 
 /// Instruction sets with the same kernels as one that has a column.
 const ALIKE: [(Isa, Isa); 2] = [(Isa::NeonDot, Isa::Neon), (Isa::NeonI8mm, Isa::Neon)];

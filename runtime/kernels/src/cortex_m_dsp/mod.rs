@@ -1,8 +1,26 @@
-//! The DSP extension of Armv7E-M and Armv8-M. Compiled where the build's target has it; every operator is the reference's.
+//! The DSP extension of Armv7E-M and Armv8-M. Compiled where the build's target has it.
+//!
+//! No intrinsics are stable for it: the inner loops are `asm!` blocks, the rest is built of single instructions.
+// Its instructions exist only as `asm!`; each block states why its pointers stay inside the slices it was given.
+#![allow(unsafe_code)]
 
-use ocellus_format::Isa;
+mod add;
+mod average_pool_2d;
+mod conv_2d;
+mod depthwise_3x3;
+mod depthwise_conv_2d;
+mod fully_connected;
+mod pair_block;
+mod pair_row;
+mod planes;
+mod product;
+mod requantize;
+mod rows;
+mod simd;
 
-use crate::Kernels;
+use ocellus_format::{Isa, ops};
+
+use crate::{AveragePoolIo, BinaryIo, ConvIo, Kernels};
 
 /// The proof that the chip has the DSP extension: the build was for one that has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,4 +35,24 @@ impl CortexMDsp {
 
 impl Kernels for CortexMDsp {
     const ISA: Isa = Isa::CortexMDsp;
+
+    fn conv_2d_s8(self, p: &ops::Conv2d, io: ConvIo<'_>) {
+        conv_2d::conv_2d_s8(p, io);
+    }
+
+    fn depthwise_conv_2d_s8(self, p: &ops::DepthwiseConv2d, io: ConvIo<'_>) {
+        depthwise_conv_2d::depthwise_conv_2d_s8(p, io);
+    }
+
+    fn fully_connected_s8(self, p: &ops::FullyConnected, io: ConvIo<'_>) {
+        fully_connected::fully_connected_s8(p, io);
+    }
+
+    fn average_pool_2d_s8(self, p: &ops::AveragePool2d, io: AveragePoolIo<'_>) {
+        average_pool_2d::average_pool_2d_s8(p, io);
+    }
+
+    fn add_s8(self, p: &ops::Add, io: BinaryIo<'_>) {
+        add::add_s8(p, io);
+    }
 }

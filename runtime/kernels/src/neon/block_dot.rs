@@ -26,29 +26,19 @@ impl Product for NeonDot {
 /// That of [`Product::multiply`].
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn all_pixels(pixels: &Pixels<'_>, round: &Round<'_>) {
-    let mut some = *pixels;
-    let mut left = pixels.count;
-    while left > 0 {
-        // SAFETY: the caller's promise holds for each part of the pixels.
-        let done = unsafe {
+    // SAFETY: the caller's promise holds for each part of the pixels.
+    unsafe {
+        pixels.for_each(|some, left| {
             if left >= 8 {
-                panels::<8>(&some, round)
+                panels::<8>(some, round)
             } else if left >= 4 {
-                panels::<4>(&some, round)
+                panels::<4>(some, round)
             } else if left >= 2 {
-                panels::<2>(&some, round)
+                panels::<2>(some, round)
             } else {
-                panels::<1>(&some, round)
+                panels::<1>(some, round)
             }
-        };
-        left -= done;
-        if left > 0 {
-            // SAFETY: the next pixel is one of the caller's.
-            unsafe {
-                some.x = some.x.add(done * some.stride);
-                some.y = some.y.add(done * some.y_stride);
-            }
-        }
+        });
     }
 }
 
@@ -61,26 +51,28 @@ unsafe fn all_pixels(pixels: &Pixels<'_>, round: &Round<'_>) {
 unsafe fn panels<const P: usize>(pixels: &Pixels<'_>, round: &Round<'_>) -> usize {
     let finish = Finish::new(round.output);
     let mut panel = round.panels;
-    let mut y = pixels.y;
-    let mut left = round.channels;
-    for scales in round.scales {
+    let mut rows = Rows {
+        y: pixels.y,
+        stride: pixels.y_stride,
+    };
+    for (index, scales) in round.scales.iter().enumerate() {
         // SAFETY: the caller's promise: a panel for each of `scales`.
         let acc = unsafe { block::<P>(pixels, panel, scales) };
-        let rows = Rows {
-            y,
-            stride: pixels.y_stride,
-            channels: left,
-        };
-        // SAFETY: the caller's promise: `left` outputs of `P` pixels.
-        unsafe { rows.write(acc, scales, round.high, finish) };
-        left = left.saturating_sub(CHANNELS);
-        if left > 0 {
-            // SAFETY: there is another panel and another output.
-            unsafe {
-                panel = panel.add(round.panel);
-                y = y.add(CHANNELS);
+        let channels = round.channels - index * CHANNELS;
+        // SAFETY: the caller's promise: as many outputs of `P` pixels as there are channels.
+        unsafe {
+            if channels < CHANNELS || !round.high {
+                // A copy, so that the sums themselves need not lie in memory.
+                let sums = acc;
+                rows.write_any(&sums, scales, finish, channels.min(CHANNELS));
+            } else if round.plain {
+                rows.write::<P, true>(acc, scales, finish);
+            } else {
+                rows.write::<P, false>(acc, scales, finish);
             }
         }
+        panel = panel.wrapping_add(round.panel);
+        rows.y = rows.y.wrapping_add(CHANNELS);
     }
     P
 }
@@ -96,17 +88,17 @@ unsafe fn block<const P: usize>(
     panel: *const i8,
     scales: &Scales,
 ) -> [[int32x4_t; 2]; P] {
-    let mut acc = [[scales.bias4(0), scales.bias4(1)]; P];
     let offsets = offsets::<P>(pixels.stride);
-    if let (true, Some(eight), Some(offsets)) = (
+    if let (8, true, Some(offsets)) = (
+        P,
         pixels.run.is_multiple_of(16) && !pixels.runs.is_empty(),
-        acc.first_chunk_mut(),
         offsets.first_chunk(),
     ) {
         // SAFETY: the caller's promise; there is a run, and it has sixteen taps at least, as none is empty.
-        unsafe { eight_pixels(eight, offsets, pixels, panel) };
-        return acc;
+        let eight = unsafe { eight_pixels(offsets, pixels, panel, scales) };
+        return core::array::from_fn(|pixel| eight[pixel]);
     }
+    let mut acc = [[scales.bias4(0), scales.bias4(1)]; P];
     let mut w = panel;
     for &run in pixels.runs {
         // SAFETY: the run begins there.
@@ -189,6 +181,18 @@ fn sdot<const LANE: u32>(mut acc: int32x4_t, a: int8x16_t, b: int8x16_t) -> int3
     acc
 }
 
+/// Sums of four pixels.
+type FourPixels = (
+    int32x4_t,
+    int32x4_t,
+    int32x4_t,
+    int32x4_t,
+    int32x4_t,
+    int32x4_t,
+    int32x4_t,
+    int32x4_t,
+);
+
 /// What [`block`] does for eight pixels where runs are multiples of sixteen taps: as few instructions beside the products as can be, so not left to the compiler.
 ///
 /// # Safety
@@ -196,11 +200,11 @@ fn sdot<const LANE: u32>(mut acc: int32x4_t, a: int8x16_t, b: int8x16_t) -> int3
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn eight_pixels(
-    acc: &mut [[int32x4_t; 2]; 8],
     offsets: &[usize; 8],
     pixels: &Pixels<'_>,
     panel: *const i8,
-) {
+    scales: &Scales,
+) -> [[int32x4_t; 2]; 8] {
     /// Four taps, those of a lane, of eight pixels with the eight channels of two registers.
     macro_rules! quad {
         ($low:literal, $high:literal, $lane:literal) => {
@@ -213,20 +217,21 @@ unsafe fn eight_pixels(
             )*)
         };
     }
-    let [
-        [a0, b0],
-        [a1, b1],
-        [a2, b2],
-        [a3, b3],
-        [a4, b4],
-        [a5, b5],
-        [a6, b6],
-        [a7, b7],
-    ] = acc;
+    let (a0, b0, a1, b1, a2, b2, a3, b3): FourPixels;
+    let (a4, b4, a5, b5, a6, b6, a7, b7): FourPixels;
     // SAFETY: the loops load sixteen taps of eight pixels at a time, as often as all runs have them, and 128 bytes of the panel for each
     // time, which is what the panel has; the list of runs is read once. Every register is named.
     unsafe {
         asm!(
+            // Biases: a load is one instruction for two of them, a copy is one for each.
+            "ldp {a0:q}, {b0:q}, [{bias}]",
+            "ldp {a1:q}, {b1:q}, [{bias}]",
+            "ldp {a2:q}, {b2:q}, [{bias}]",
+            "ldp {a3:q}, {b3:q}, [{bias}]",
+            "ldp {a4:q}, {b4:q}, [{bias}]",
+            "ldp {a5:q}, {b5:q}, [{bias}]",
+            "ldp {a6:q}, {b6:q}, [{bias}]",
+            "ldp {a7:q}, {b7:q}, [{bias}]",
             // A run.
             "2:",
             "ldr {x}, [{runs}], #8",
@@ -257,6 +262,7 @@ unsafe fn eight_pixels(
             x = out(reg) _, chunks = out(reg) _,
             runs = inout(reg) pixels.runs.as_ptr() => _,
             count = inout(reg) pixels.runs.len() => _,
+            bias = in(reg) scales.bias.as_ptr(),
             base = in(reg) pixels.x,
             chunks_of_run = in(reg) pixels.run / 16,
             w = inout(reg) panel => _,
@@ -266,11 +272,21 @@ unsafe fn eight_pixels(
             t0 = out(vreg) _, t1 = out(vreg) _, t2 = out(vreg) _, t3 = out(vreg) _,
             t4 = out(vreg) _, t5 = out(vreg) _, t6 = out(vreg) _, t7 = out(vreg) _,
             w0 = out(vreg) _, w1 = out(vreg) _, w2 = out(vreg) _, w3 = out(vreg) _,
-            a0 = inout(vreg) *a0, b0 = inout(vreg) *b0, a1 = inout(vreg) *a1, b1 = inout(vreg) *b1,
-            a2 = inout(vreg) *a2, b2 = inout(vreg) *b2, a3 = inout(vreg) *a3, b3 = inout(vreg) *b3,
-            a4 = inout(vreg) *a4, b4 = inout(vreg) *b4, a5 = inout(vreg) *a5, b5 = inout(vreg) *b5,
-            a6 = inout(vreg) *a6, b6 = inout(vreg) *b6, a7 = inout(vreg) *a7, b7 = inout(vreg) *b7,
+            a0 = out(vreg) a0, b0 = out(vreg) b0, a1 = out(vreg) a1, b1 = out(vreg) b1,
+            a2 = out(vreg) a2, b2 = out(vreg) b2, a3 = out(vreg) a3, b3 = out(vreg) b3,
+            a4 = out(vreg) a4, b4 = out(vreg) b4, a5 = out(vreg) a5, b5 = out(vreg) b5,
+            a6 = out(vreg) a6, b6 = out(vreg) b6, a7 = out(vreg) a7, b7 = out(vreg) b7,
             options(nostack, readonly),
         );
     }
+    [
+        [a0, b0],
+        [a1, b1],
+        [a2, b2],
+        [a3, b3],
+        [a4, b4],
+        [a5, b5],
+        [a6, b6],
+        [a7, b7],
+    ]
 }

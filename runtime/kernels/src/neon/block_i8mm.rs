@@ -28,29 +28,19 @@ impl Product for NeonI8mm {
 /// That of [`Product::multiply`].
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn all_pixels(pixels: &Pixels<'_>, round: &Round<'_>) {
-    let mut some = *pixels;
-    let mut left = pixels.count;
-    while left > 0 {
-        // SAFETY: the caller's promise holds for each part of the pixels.
-        let done = unsafe {
+    // SAFETY: the caller's promise holds for each part of the pixels.
+    unsafe {
+        pixels.for_each(|some, left| {
             if left >= 8 {
-                panels::<8, 4>(&some, round)
+                panels::<8, 4>(some, round)
             } else if left >= 4 {
-                panels::<4, 2>(&some, round)
+                panels::<4, 2>(some, round)
             } else if left >= 2 {
-                panels::<2, 1>(&some, round)
+                panels::<2, 1>(some, round)
             } else {
-                panels::<1, 1>(&some, round)
+                panels::<1, 1>(some, round)
             }
-        };
-        left -= done;
-        if left > 0 {
-            // SAFETY: the next pixel is one of the caller's.
-            unsafe {
-                some.x = some.x.add(done * some.stride);
-                some.y = some.y.add(done * some.y_stride);
-            }
-        }
+        });
     }
 }
 
@@ -66,26 +56,28 @@ unsafe fn panels<const P: usize, const PAIRS: usize>(
 ) -> usize {
     let finish = Finish::new(round.output);
     let mut panel = round.panels;
-    let mut y = pixels.y;
-    let mut left = round.channels;
-    for scales in round.scales {
+    let mut rows = Rows {
+        y: pixels.y,
+        stride: pixels.y_stride,
+    };
+    for (index, scales) in round.scales.iter().enumerate() {
         // SAFETY: the caller's promise: a panel for each of `scales`.
         let acc = unsafe { block::<P, PAIRS>(pixels, panel, scales) };
-        let rows = Rows {
-            y,
-            stride: pixels.y_stride,
-            channels: left,
-        };
-        // SAFETY: the caller's promise: `left` outputs of `P` pixels.
-        unsafe { rows.write(acc, scales, round.high, finish) };
-        left = left.saturating_sub(CHANNELS);
-        if left > 0 {
-            // SAFETY: there is another panel and another output.
-            unsafe {
-                panel = panel.add(round.panel);
-                y = y.add(CHANNELS);
+        let channels = round.channels - index * CHANNELS;
+        // SAFETY: the caller's promise: as many outputs of `P` pixels as there are channels.
+        unsafe {
+            if channels < CHANNELS || !round.high {
+                // A copy, so that the sums themselves need not lie in memory.
+                let sums = acc;
+                rows.write_any(&sums, scales, finish, channels.min(CHANNELS));
+            } else if round.plain {
+                rows.write::<P, true>(acc, scales, finish);
+            } else {
+                rows.write::<P, false>(acc, scales, finish);
             }
         }
+        panel = panel.wrapping_add(round.panel);
+        rows.y = rows.y.wrapping_add(CHANNELS);
     }
     P
 }
@@ -101,14 +93,9 @@ unsafe fn block<const P: usize, const PAIRS: usize>(
     panel: *const i8,
     scales: &Scales,
 ) -> [[int32x4_t; 2]; P] {
-    let twice = |bias: int32x4_t| {
-        let bias = vreinterpretq_s64_s32(bias);
-        [
-            vreinterpretq_s32_s64(vzip1q_s64(bias, bias)),
-            vreinterpretq_s32_s64(vzip2q_s64(bias, bias)),
-        ]
-    };
-    let [[a, b], [c, d]] = [twice(scales.bias4(0)), twice(scales.bias4(1))];
+    let (low, high) = (scales.bias4(0), scales.bias4(1));
+    let (a, b) = (zip1(low, low), zip2(low, low));
+    let (c, d) = (zip1(high, high), zip2(high, high));
     let mut acc = [[a, b, c, d]; PAIRS];
     let offsets = offsets::<P>(pixels.stride);
     let mut w = panel;
@@ -145,20 +132,39 @@ unsafe fn block<const P: usize, const PAIRS: usize>(
             }
         }
     }
-    core::array::from_fn(|pixel| {
-        let [a, b, c, d] = acc[pixel / 2].map(|acc| vreinterpretq_s64_s32(acc));
-        if pixel % 2 == 0 {
-            [
-                vreinterpretq_s32_s64(vzip1q_s64(a, b)),
-                vreinterpretq_s32_s64(vzip1q_s64(c, d)),
-            ]
-        } else {
-            [
-                vreinterpretq_s32_s64(vzip2q_s64(a, b)),
-                vreinterpretq_s32_s64(vzip2q_s64(c, d)),
-            ]
+    let mut sums = [[a; 2]; P];
+    for (pixels, acc) in sums.chunks_mut(2).zip(&acc) {
+        let [a, b, c, d] = *acc;
+        pixels[0] = [zip1(a, b), zip1(c, d)];
+        if let Some(second) = pixels.get_mut(1) {
+            *second = [zip2(a, b), zip2(c, d)];
         }
-    })
+    }
+    sums
+}
+
+/// The first halves of two vectors.
+#[inline(always)]
+fn zip1(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+    // SAFETY: AArch64 has Advanced SIMD.
+    unsafe {
+        vreinterpretq_s32_s64(vzip1q_s64(
+            vreinterpretq_s64_s32(a),
+            vreinterpretq_s64_s32(b),
+        ))
+    }
+}
+
+/// The second halves of two vectors.
+#[inline(always)]
+fn zip2(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+    // SAFETY: AArch64 has Advanced SIMD.
+    unsafe {
+        vreinterpretq_s32_s64(vzip2q_s64(
+            vreinterpretq_s64_s32(a),
+            vreinterpretq_s64_s32(b),
+        ))
+    }
 }
 
 /// Eight taps of pairs of pixels with those of eight channels.

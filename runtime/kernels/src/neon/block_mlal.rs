@@ -20,27 +20,17 @@ impl Product for Neon {
     const ASYMMETRIC_DIFFERS: bool = true;
 
     unsafe fn multiply(self, pixels: &Pixels<'_>, round: &Round<'_>) {
-        let mut some = *pixels;
-        let mut left = pixels.count;
-        while left > 0 {
-            // SAFETY: the caller's promise holds for each part of the pixels.
-            let done = unsafe {
+        // SAFETY: the caller's promise holds for each part of the pixels.
+        unsafe {
+            pixels.for_each(|some, left| {
                 if left >= 4 {
-                    panels::<4>(&some, round)
+                    panels::<4>(some, round)
                 } else if left >= 2 {
-                    panels::<2>(&some, round)
+                    panels::<2>(some, round)
                 } else {
-                    panels::<1>(&some, round)
+                    panels::<1>(some, round)
                 }
-            };
-            left -= done;
-            if left > 0 {
-                // SAFETY: the next pixel is one of the caller's.
-                unsafe {
-                    some.x = some.x.add(done * some.stride);
-                    some.y = some.y.add(done * some.y_stride);
-                }
-            }
+            });
         }
     }
 }

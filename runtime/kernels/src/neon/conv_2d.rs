@@ -36,6 +36,7 @@ pub(super) fn conv_2d_s8<P: Product + Kernels>(product: P, p: &Conv2d, io: ConvI
             multipliers: &multipliers[some.clone()],
             shifts: &shifts[some],
             output: p.output,
+            acc_bound: p.acc_bound,
         };
         let columns = Weights {
             weights: io.weights,
@@ -49,7 +50,18 @@ pub(super) fn conv_2d_s8<P: Product + Kernels>(product: P, p: &Conv2d, io: ConvI
             let lines = Pointwise { p, x: io.x, group };
             multiply(product, &channels, &columns, &lines, io.y);
         } else {
-            let lines = PaddedRows::new(p, io.x, group);
+            let channels_in = p.group_in_c() as usize;
+            let lines = PaddedRows {
+                window: w,
+                x: io.x,
+                in_c: p.in_c as usize,
+                first_c: group * channels_in,
+                channels: channels_in,
+                repeat: 1,
+                zero_point: p.zero_point_in,
+                to: first,
+                to_stride: out_c,
+            };
             multiply(product, &channels, &columns, &lines, io.y);
         }
     }
@@ -63,30 +75,34 @@ struct Pointwise<'a> {
 }
 
 impl Lines for Pointwise<'_> {
+    fn pixels(&self) -> usize {
+        self.p.window.out_h as usize * self.p.window.out_w as usize
+    }
+
     fn for_each(&self, mut line: impl FnMut(&Line<'_>)) {
         let p = self.p;
         let w = &p.window;
         let (in_c, out_c) = (p.in_c as usize, p.out_c as usize);
         let stride = w.stride_w as usize * in_c;
-        // Rows behind each other are one line.
+        // Rows behind each other are one.
         let whole = w.stride_h == 1 && w.stride_w == 1 && w.in_w == w.out_w;
         let (rows, count) = if whole {
             (1, w.out_h * w.out_w)
         } else {
             (w.out_h, w.out_w)
         };
-        for oy in 0..rows as usize {
-            line(&Line {
-                x: self.x,
-                first: oy * w.stride_h as usize * w.in_w as usize * in_c
-                    + self.group * p.group_in_c() as usize,
-                stride,
-                runs: &[0],
-                run: p.group_in_c() as usize,
-                count: count as usize,
-                to: oy * w.out_w as usize * out_c + self.group * p.group_out_c() as usize,
-                to_stride: out_c,
-            });
-        }
+        line(&Line {
+            x: self.x,
+            first: self.group * p.group_in_c() as usize,
+            stride,
+            count: count as usize,
+            row_stride: w.stride_h as usize * w.in_w as usize * in_c,
+            rows: rows as usize,
+            runs: &[0],
+            run: p.group_in_c() as usize,
+            to: self.group * p.group_out_c() as usize,
+            to_stride: out_c,
+            to_row_stride: w.out_w as usize * out_c,
+        });
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn fully_connected_s8<P: Product + Kernels>(
         multipliers,
         shifts,
         output: p.output,
+        acc_bound: p.acc_bound,
     };
     multiply(product, &channels, &columns, &lines, io.y);
 }
@@ -55,16 +56,23 @@ struct Rows<'a> {
 }
 
 impl Lines for Rows<'_> {
+    fn pixels(&self) -> usize {
+        self.rows
+    }
+
     fn for_each(&self, mut line: impl FnMut(&Line<'_>)) {
         line(&Line {
             x: self.x,
             first: 0,
             stride: self.in_c,
+            count: self.rows,
+            row_stride: 0,
+            rows: 1,
             runs: &[0],
             run: self.in_c,
-            count: self.rows,
             to: 0,
             to_stride: self.out_c,
+            to_row_stride: 0,
         });
     }
 }

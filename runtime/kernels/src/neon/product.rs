@@ -8,7 +8,7 @@ use core::mem::MaybeUninit;
 
 use ocellus_format::{WeightLayout, ops::OutputS8};
 
-use super::requantize::{CHANNELS, Scales, all_high};
+use super::requantize::{CHANNELS, Finish, Scales, all_high};
 use crate::layout::Matrix;
 
 /// Taps of an output channel at most, where they are packed or gathered.
@@ -19,8 +19,10 @@ const ROUND_BYTES: usize = 16 << 10;
 const ROUND_PANELS: usize = 32;
 /// Pixels whose taps are gathered at a time: no instruction set takes more.
 const TILE_PIXELS: usize = 8;
+/// Taps that are copied at a time.
+const CHUNK: usize = 16;
 /// Bytes behind the taps of a gathered pixel that copies of whole vectors may write.
-const TILE_SLACK: usize = 16;
+const TILE_SLACK: usize = CHUNK;
 const PACKED_BYTES: usize = TAPS_MAX * CHANNELS;
 const TILE_BYTES: usize = (TAPS_MAX + TILE_SLACK) * TILE_PIXELS;
 
@@ -33,6 +35,8 @@ pub(super) struct Channels<'a> {
     pub(super) multipliers: &'a [i32],
     pub(super) shifts: &'a [u8],
     pub(super) output: OutputS8,
+    /// Largest magnitude of a sum; 0 where that is not known.
+    pub(super) acc_bound: u32,
 }
 
 /// Where the weights of output channels come from.
@@ -70,7 +74,7 @@ impl Columns for Weights<'_> {
     }
 }
 
-/// Output pixels whose taps are evenly spaced in memory.
+/// Rows of output pixels whose taps are evenly spaced in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Line<'a> {
     /// What is read.
@@ -79,20 +83,49 @@ pub(super) struct Line<'a> {
     pub(super) first: usize,
     /// From one pixel to the next.
     pub(super) stride: usize,
+    /// Pixels of a row.
+    pub(super) count: usize,
+    /// From one row to the next.
+    pub(super) row_stride: usize,
+    pub(super) rows: usize,
     /// Where the runs of taps begin, from the pixel's first tap on.
     pub(super) runs: &'a [usize],
     /// Taps of a run.
     pub(super) run: usize,
-    /// Pixels.
-    pub(super) count: usize,
     /// First output of the first pixel.
     pub(super) to: usize,
     /// From the outputs of one pixel to those of the next.
     pub(super) to_stride: usize,
+    /// From the outputs of one row to those of the next.
+    pub(super) to_row_stride: usize,
+}
+
+impl Line<'_> {
+    /// Where behind the first the last pixel reads, and where it writes.
+    pub(super) fn last(&self) -> (usize, usize) {
+        let (rows, count) = (self.rows - 1, self.count - 1);
+        (
+            rows * self.row_stride + count * self.stride,
+            rows * self.to_row_stride + count * self.to_stride,
+        )
+    }
+
+    /// One row.
+    fn row(&self, index: usize) -> Line<'_> {
+        Line {
+            first: self.first + index * self.row_stride,
+            rows: 1,
+            to: self.to + index * self.to_row_stride,
+            ..*self
+        }
+    }
 }
 
 /// Where lines come from.
 pub(super) trait Lines {
+    /// Pixels of all lines.
+    fn pixels(&self) -> usize;
+
     /// Hands every line over.
     fn for_each(&self, line: impl FnMut(&Line<'_>));
 }
@@ -107,6 +140,8 @@ pub(super) struct Round<'a> {
     pub(super) channels: usize,
     /// The short form of requantize is exact.
     pub(super) high: bool,
+    /// That of [`Finish`] is exact.
+    pub(super) plain: bool,
     /// No weight is -128.
     pub(super) symmetric: bool,
     pub(super) output: OutputS8,
@@ -121,8 +156,36 @@ pub(super) struct Pixels<'a> {
     /// A multiple of [`Product::STEP`].
     pub(super) run: usize,
     pub(super) count: usize,
+    pub(super) row_stride: usize,
+    pub(super) rows: usize,
     pub(super) y: *mut i8,
     pub(super) y_stride: usize,
+    pub(super) y_row_stride: usize,
+}
+
+impl Pixels<'_> {
+    /// Hands every row over, as it is left: `pixels` says how many of it it has dealt with.
+    ///
+    /// # Safety
+    /// Pixels and outputs lie in memory that may be pointed into.
+    #[inline(always)]
+    pub(super) unsafe fn for_each(&self, mut pixels: impl FnMut(&Self, usize) -> usize) {
+        let mut some = *self;
+        for row in 0..self.rows {
+            let mut left = self.count;
+            // SAFETY: the caller says so.
+            unsafe {
+                some.x = self.x.add(row * self.row_stride);
+                some.y = self.y.add(row * self.y_row_stride);
+            }
+            while left > 0 {
+                let done = pixels(&some, left);
+                left -= done;
+                some.x = some.x.wrapping_add(done * some.stride);
+                some.y = some.y.wrapping_add(done * some.y_stride);
+            }
+        }
+    }
 }
 
 /// The inner loops of an instruction set.
@@ -171,7 +234,12 @@ pub(super) fn multiply<P: Product>(
     match columns.panels(P::LAYOUT) {
         Some(panels) if panels.len() >= packed_len::<P>(channels.taps, all) => {
             let panel = packed_len::<P>(channels.taps, CHANNELS);
-            let at_a_time = (ROUND_BYTES / panel).clamp(1, ROUND_PANELS);
+            // Weights that are used once need no cache.
+            let at_a_time = if lines.pixels() <= TILE_PIXELS {
+                ROUND_PANELS
+            } else {
+                (ROUND_BYTES / panel).clamp(1, ROUND_PANELS)
+            };
             for first in (0..all).step_by(at_a_time * CHANNELS) {
                 let some = first..all.min(first + at_a_time * CHANNELS);
                 let panels = &panels[first / CHANNELS * panel..];
@@ -280,12 +348,17 @@ fn round<P: Product>(
         scales,
         channels: some.len(),
         high: all_high(&channels.shifts[some.clone()]),
+        plain: Finish::is_plain(
+            channels.output,
+            &channels.shifts[some.clone()],
+            channels.acc_bound,
+        ),
         symmetric: !P::ASYMMETRIC_DIFFERS || !has_lowest(&panels[..used]),
         output: channels.output,
     };
     let padded = taps_padded::<P>(channels);
     lines.for_each(|line| {
-        if line.run * line.runs.len() == channels.taps && line.count > 0 {
+        if line.run * line.runs.len() == channels.taps && line.count > 0 && line.rows > 0 {
             line_of::<P>(product, line, &round, padded, some.start, y);
         }
     });
@@ -296,7 +369,7 @@ fn has_lowest(weights: &[i8]) -> bool {
     weights.iter().fold(0, |least, &weight| weight.min(least)) == i8::MIN
 }
 
-/// One line with every panel of a round.
+/// Rows of pixels with every panel of a round.
 fn line_of<P: Product>(
     product: P,
     line: &Line<'_>,
@@ -305,55 +378,65 @@ fn line_of<P: Product>(
     first: usize,
     y: &mut [i8],
 ) {
-    let last = line.count - 1;
-    let end = line.to + last * line.to_stride + first + round.channels;
     let far = line.runs.iter().fold(0, |far, &run| far.max(run));
-    let read = line.first + last * line.stride + far + line.run;
-    if end > y.len() || read > line.x.len() {
+    let (last_x, last_y) = line.last();
+    if line.to + last_y + first + round.channels > y.len()
+        || line.first + last_x + far + line.run > line.x.len()
+    {
         return;
     }
-    // How many pixels can be read where they lie: reading beyond a single run is harmless, as no weight is there, where there is something to read.
-    let ready = if line.run.is_multiple_of(P::STEP) {
-        line.count
-    } else if line.runs.len() == 1 {
-        let room = line.x.len() - line.first;
-        let pixels = (room + line.stride).saturating_sub(padded + far);
-        pixels
-            .checked_div(line.stride)
-            .map_or(0, |pixels| pixels.min(line.count))
-    } else {
-        0
-    };
-    if ready > 0 {
-        let run = line.run.next_multiple_of(P::STEP);
-        // SAFETY: the sums above say that the first output of every pixel, the last one and everything between lie in `y`, and that every run of
-        // the first `ready` pixels lies in `x`; `first` of them is in `x`, as the last one is.
+    let even = line.run.is_multiple_of(P::STEP);
+    // Reading beyond a single run is harmless, as no weight is there, where there is something to read.
+    if even || line.runs.len() == 1 && line.first + last_x + far + padded <= line.x.len() {
+        // SAFETY: the sums above say that the outputs of every pixel lie in `y`, and that every run lies in `x` up to the multiple of a step.
         unsafe {
             product.multiply(
                 &Pixels {
                     x: line.x.as_ptr().add(line.first),
                     stride: line.stride,
                     runs: line.runs,
-                    run,
-                    count: ready,
+                    run: line.run.next_multiple_of(P::STEP),
+                    count: line.count,
+                    row_stride: line.row_stride,
+                    rows: line.rows,
                     y: y.as_mut_ptr().add(line.to + first),
                     y_stride: line.to_stride,
+                    y_row_stride: line.to_row_stride,
                 },
                 round,
             );
         }
+        return;
     }
-    if ready < line.count {
-        gather_and_multiply(product, line, ready, round, padded, first, y);
+    // All rows but those with the last pixels, and of those all pixels but the last ones.
+    if line.runs.len() == 1 && line.rows > 1 {
+        for row in 0..line.rows {
+            line_of::<P>(product, &line.row(row), round, padded, first, y);
+        }
+    } else if line.runs.len() == 1 && line.count > TILE_PIXELS {
+        let many = line.count - TILE_PIXELS;
+        let begin = Line {
+            count: many,
+            ..*line
+        };
+        let end = Line {
+            first: line.first + many * line.stride,
+            count: TILE_PIXELS,
+            to: line.to + many * line.to_stride,
+            ..*line
+        };
+        line_of::<P>(product, &begin, round, padded, first, y);
+        gather_and_multiply(product, &end, round, padded, first, y);
+    } else {
+        gather_and_multiply(product, line, round, padded, first, y);
     }
 }
 
-/// The pixels of a line from `done` on, whose taps cannot be read where they lie.
+/// Pixels whose taps cannot be read where they lie. They lie in `x`, and their outputs in `y`.
 #[inline(never)]
 fn gather_and_multiply<P: Product>(
     product: P,
     line: &Line<'_>,
-    done: usize,
     round: &Round<'_>,
     padded: usize,
     first: usize,
@@ -365,49 +448,66 @@ fn gather_and_multiply<P: Product>(
         return;
     }
     let tile = zeroed(&mut tile[..stride * TILE_PIXELS]);
-    let mut pixel = done;
-    while pixel < line.count {
-        let count = (line.count - pixel).min(TILE_PIXELS);
-        for (row, at) in tile.chunks_exact_mut(stride).take(count).zip(pixel..) {
-            let from = line.first + at * line.stride;
-            for (place, &run) in line.runs.iter().enumerate() {
-                let (to, from) = (place * line.run, from + run);
-                copy_run(&mut row[to..], &line.x[from..], line.run);
+    for row in 0..line.rows {
+        let row = line.row(row);
+        for pixel in (0..row.count).step_by(TILE_PIXELS) {
+            let count = (row.count - pixel).min(TILE_PIXELS);
+            let from = row.first + pixel * row.stride;
+            gather(&row, from, &mut tile[..count * stride], stride);
+            // SAFETY: the tile has the taps of `count` pixels, and every output lies in `y`: the caller has seen that.
+            unsafe {
+                product.multiply(
+                    &Pixels {
+                        x: tile.as_ptr(),
+                        stride,
+                        runs: &[0],
+                        run: padded,
+                        count,
+                        row_stride: 0,
+                        rows: 1,
+                        y: y.as_mut_ptr().add(row.to + first + pixel * row.to_stride),
+                        y_stride: row.to_stride,
+                        y_row_stride: 0,
+                    },
+                    round,
+                );
             }
         }
-        // SAFETY: the tile has the taps of `count` pixels, and the caller has seen that every output of the line lies in `y`.
-        unsafe {
-            product.multiply(
-                &Pixels {
-                    x: tile.as_ptr(),
-                    stride,
-                    runs: &[0],
-                    run: padded,
-                    count,
-                    y: y.as_mut_ptr().add(line.to + first + pixel * line.to_stride),
-                    y_stride: line.to_stride,
-                },
-                round,
-            );
-        }
-        pixel += count;
     }
 }
 
-/// Copies `len` values, and up to 15 behind them where there is room on both sides: the next run, or no weight, covers them.
-#[inline]
-fn copy_run(to: &mut [i8], from: &[i8], len: usize) {
-    let whole = len.next_multiple_of(16);
-    if from.len() >= whole && to.len() >= whole {
-        for (to, from) in to[..whole]
-            .as_chunks_mut::<16>()
-            .0
-            .iter_mut()
-            .zip(from[..whole].as_chunks::<16>().0)
-        {
-            *to = *from;
+/// Copies the taps of neighbouring pixels, the first of which begins at `from`, behind each other.
+fn gather(line: &Line<'_>, from: usize, tile: &mut [i8], stride: usize) {
+    let far = line.runs.iter().fold(0, |far, &run| far.max(run));
+    let whole = line.run.next_multiple_of(CHUNK);
+    let count = tile.len().checked_div(stride).unwrap_or(0);
+    let read = from + count.saturating_sub(1) * line.stride + far + whole;
+    // Whole vectors, where what lies behind each run can be read, and written: the next run, or no weight, covers it.
+    let vectors =
+        read <= line.x.len() && line.runs.len().saturating_sub(1) * line.run + whole <= stride;
+    let mut from = from;
+    for row in tile.chunks_exact_mut(stride) {
+        if vectors {
+            let mut to = row.as_mut_ptr();
+            for &run in line.runs {
+                // SAFETY: the sums above: `whole` values can be read behind the beginning of every run, and written.
+                unsafe {
+                    let from = line.x.as_ptr().add(from + run);
+                    let (from, to_chunk) = (from.cast::<[i8; CHUNK]>(), to.cast::<[i8; CHUNK]>());
+                    to_chunk.write_unaligned(from.read_unaligned());
+                    for chunk in 1..whole / CHUNK {
+                        to_chunk
+                            .add(chunk)
+                            .write_unaligned(from.add(chunk).read_unaligned());
+                    }
+                }
+                to = to.wrapping_add(line.run);
+            }
+        } else {
+            for (to, &run) in row.chunks_exact_mut(line.run).zip(line.runs) {
+                to.copy_from_slice(&line.x[from + run..from + run + line.run]);
+            }
         }
-    } else {
-        to[..len].copy_from_slice(&from[..len]);
+        from += line.stride;
     }
 }

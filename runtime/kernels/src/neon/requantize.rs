@@ -31,6 +31,17 @@ impl Scales {
 
     /// The scales of up to [`CHANNELS`] channels.
     pub(super) fn new(bias: &[i32], multipliers: &[i32], shifts: &[u8]) -> Scales {
+        if let (Some(&bias), Some(&multiplier), Some(shifts)) = (
+            bias.first_chunk(),
+            multipliers.first_chunk(),
+            shifts.first_chunk::<CHANNELS>(),
+        ) {
+            return Scales {
+                bias,
+                multiplier,
+                shift: shifts.map(left),
+            };
+        }
         let mut scales = Scales::NONE;
         for (to, &from) in scales.bias.iter_mut().zip(bias) {
             *to = from;
@@ -88,6 +99,24 @@ pub(super) struct Scale4 {
 }
 
 impl Scale4 {
+    /// Four multipliers, four shifts to the right.
+    pub(super) fn new(multiplier: int32x4_t, shift: int32x4_t) -> Scale4 {
+        // SAFETY: AArch64 has Advanced SIMD.
+        let shift = unsafe { vsubq_s32(vdupq_n_s32(31), shift) };
+        Scale4 { multiplier, shift }
+    }
+
+    /// The same scale in every lane.
+    pub(super) fn splat(r: Requant) -> Scale4 {
+        // SAFETY: AArch64 has Advanced SIMD.
+        unsafe {
+            Scale4 {
+                multiplier: vdupq_n_s32(r.multiplier),
+                shift: vdupq_n_s32(left(r.shift)),
+            }
+        }
+    }
+
     /// Rescales, in the short form where `HIGH`.
     #[inline(always)]
     pub(super) fn apply<const HIGH: bool>(self, acc: int32x4_t) -> int32x4_t {
@@ -129,6 +158,20 @@ impl Finish {
         }
     }
 
+    /// True where [`Finish::plain`] is exact: outputs are not clamped further than to `s8`, and no accumulator of at most `acc_bound` leaves 16 bits when it is
+    /// rescaled and has its zero point. A bound of 0 is none.
+    pub(super) fn is_plain(output: OutputS8, shifts: &[u8], acc_bound: u32) -> bool {
+        let least = shifts
+            .iter()
+            .fold(u8::MAX, |least, &shift| least.min(shift));
+        // Multipliers are below 2^31, so that what is rescaled is below `acc_bound * 2^(31 - shift)`.
+        let largest = acc_bound.checked_shr(u32::from(least).saturating_sub(31));
+        least >= HIGH_SHIFT_MIN
+            && acc_bound > 0
+            && largest.unwrap_or(0) < 32_000
+            && (output.min, output.max) == (i8::MIN, i8::MAX)
+    }
+
     /// Sixteen outputs of rescaled values. What does not fit 16 bits lies beyond `s8` whatever the zero point.
     #[inline(always)]
     pub(super) fn sixteen(self, [a, b, c, d]: [int32x4_t; 4]) -> int8x16_t {
@@ -140,6 +183,28 @@ impl Finish {
             let high = vqaddq_s16(high, self.zero_point);
             let bytes = vqmovn_high_s16(vqmovn_s16(low), high);
             vminq_s8(vmaxq_s8(bytes, self.min), self.max)
+        }
+    }
+
+    /// As [`Finish::sixteen`], where [`Finish::is_plain`] allows.
+    #[inline(always)]
+    pub(super) fn plain(self, [a, b, c, d]: [int32x4_t; 4]) -> int8x16_t {
+        // SAFETY: AArch64 has Advanced SIMD.
+        unsafe {
+            let low_halves = |a, b| vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+            let low = vaddq_s16(low_halves(a, b), self.zero_point);
+            let high = vaddq_s16(low_halves(c, d), self.zero_point);
+            vqmovn_high_s16(vqmovn_s16(low), high)
+        }
+    }
+
+    /// Either.
+    #[inline(always)]
+    pub(super) fn sixteen_or<const PLAIN: bool>(self, values: [int32x4_t; 4]) -> int8x16_t {
+        if PLAIN {
+            self.plain(values)
+        } else {
+            self.sixteen(values)
         }
     }
 

@@ -1,10 +1,8 @@
-//! The input rows under a row of outputs, copied with their padding, so that the pixels of a line are evenly spaced whatever the padding.
-//!
-//! A row stays where it is while the window moves over it: each value is copied once.
+//! The input rows under some rows of outputs, copied with their padding, so that pixels are evenly spaced whatever the padding.
 
 use core::mem::MaybeUninit;
 
-use ocellus_format::ops::{Conv2d, Window2d};
+use ocellus_format::ops::Window2d;
 
 use super::product::{Line, Lines, zeroed};
 use crate::select::{NEON_ROWS_BYTES, NEON_RUNS_MAX};
@@ -14,84 +12,128 @@ const RUNS_MAX: usize = NEON_RUNS_MAX as usize;
 /// Bytes behind a row, for copies of whole vectors.
 const SLACK: usize = 16;
 
-/// Output pixels of one group of a convolution.
+/// Output pixels of a window that slides over some channels of a picture.
 pub(super) struct PaddedRows<'a> {
-    p: &'a Conv2d,
-    x: &'a [i8],
-    group: usize,
+    pub(super) window: &'a Window2d,
+    pub(super) x: &'a [i8],
+    /// Channels of the picture.
+    pub(super) in_c: usize,
+    /// The first that the window sees.
+    pub(super) first_c: usize,
+    /// How many it sees.
+    pub(super) channels: usize,
+    /// How often each of them is repeated.
+    pub(super) repeat: usize,
+    pub(super) zero_point: i8,
+    /// First output of the first pixel.
+    pub(super) to: usize,
+    /// From the outputs of one pixel to those of the next.
+    pub(super) to_stride: usize,
 }
 
-impl<'a> PaddedRows<'a> {
-    pub(super) fn new(p: &'a Conv2d, x: &'a [i8], group: usize) -> PaddedRows<'a> {
-        PaddedRows { p, x, group }
+/// Places that neighbouring outputs of an axis read, from the first to the last.
+fn reach(outputs: usize, stride: u32, kernel: u32, dilation: u32) -> usize {
+    (outputs - 1) * stride as usize + (kernel as usize - 1) * dilation as usize + 1
+}
+
+/// How much of a picture is copied at a time.
+struct Piece {
+    /// Output rows and columns.
+    rows: usize,
+    columns: usize,
+    /// Input rows that are copied, and how far apart they lie in the picture.
+    held: usize,
+    step: usize,
+    /// Bytes of a copied row.
+    row_bytes: usize,
+}
+
+impl Piece {
+    /// As many output columns as there is room for, then as many rows. `None` where there is not room for one output.
+    fn new(w: &Window2d, channels: usize) -> Option<Piece> {
+        // Rows with gaps between them are copied for one output row.
+        let step = w.dilation_h as usize;
+        let held = |rows: usize| {
+            if step == 1 {
+                reach(rows, w.stride_h, w.kernel_h, 1)
+            } else {
+                w.kernel_h as usize
+            }
+        };
+        let row_bytes =
+            |columns: usize| reach(columns, w.stride_w, w.kernel_w, w.dilation_w) * channels;
+        let fits = |rows: usize, columns: usize| held(rows) * row_bytes(columns) <= BYTES - SLACK;
+        let mut columns = w.out_w as usize;
+        while columns > 1 && !fits(1, columns) {
+            columns = columns.div_ceil(2);
+        }
+        let mut rows = if step == 1 { w.out_h as usize } else { 1 };
+        while rows > 1 && !fits(rows, columns) {
+            rows -= 1;
+        }
+        fits(rows, columns).then(|| Piece {
+            rows,
+            columns,
+            held: held(rows),
+            step,
+            row_bytes: row_bytes(columns),
+        })
     }
 }
 
-/// Input columns that outputs `0..columns` read.
-fn reach(w: &Window2d, columns: usize) -> usize {
-    (columns - 1) * w.stride_w as usize + (w.kernel_w as usize - 1) * w.dilation_w as usize + 1
-}
-
 impl Lines for PaddedRows<'_> {
+    fn pixels(&self) -> usize {
+        self.window.out_h as usize * self.window.out_w as usize
+    }
+
     #[inline(never)]
     fn for_each(&self, mut line: impl FnMut(&Line<'_>)) {
         let mut space = [MaybeUninit::<i8>::uninit(); BYTES];
-        let p = self.p;
-        let w = &p.window;
-        let in_c = p.group_in_c() as usize;
-        let out_w = w.out_w as usize;
-        let (kernel_h, kernel_w) = (w.kernel_h as usize, w.kernel_w as usize);
-        // As many output columns at a time as the space has room for.
-        let mut columns = out_w;
-        let row_bytes = |columns: usize| reach(w, columns) * in_c;
-        while columns > 1 && row_bytes(columns) * kernel_h + SLACK > BYTES {
-            columns = columns.div_ceil(2);
-        }
-        let row_bytes = row_bytes(columns);
-        if row_bytes * kernel_h + SLACK > BYTES {
-            return;
-        }
-        let space = zeroed(&mut space[..row_bytes * kernel_h + SLACK]);
-        // Taps of a row of the window lie side by side, where the window has no gaps.
-        let together = w.dilation_w == 1;
-        let runs_of_row = if together { 1 } else { kernel_w };
-        let run = if together { kernel_w * in_c } else { in_c };
-        let mut runs = [0; RUNS_MAX];
-        let Some(runs) = runs.get_mut(..kernel_h * runs_of_row) else {
+        let w = self.window;
+        let channels = self.channels * self.repeat;
+        let (out_h, out_w) = (w.out_h as usize, w.out_w as usize);
+        let Some(piece) = Piece::new(w, channels) else {
             return;
         };
-        for first in (0..out_w).step_by(columns) {
-            let count = columns.min(out_w - first);
-            let width = reach(w, count);
-            // Which input row, counted from the padding's first, each slot holds.
-            let mut held = [usize::MAX; RUNS_MAX];
-            for oy in 0..w.out_h as usize {
-                for ky in 0..kernel_h {
-                    let row = oy * w.stride_h as usize + ky * w.dilation_h as usize;
-                    let slot = self.slot(row);
-                    let to = slot * row_bytes;
-                    if held[slot] != row {
-                        held[slot] = row;
-                        let column = first * w.stride_w as usize;
-                        self.copy_row(row, column, &mut space[to..to + width * in_c]);
-                    }
-                    for (kx, run) in runs[ky * runs_of_row..][..runs_of_row]
-                        .iter_mut()
-                        .enumerate()
-                    {
-                        *run = to + kx * w.dilation_w as usize * in_c;
-                    }
+        let space = zeroed(&mut space[..piece.held * piece.row_bytes + SLACK]);
+        // Taps of a row of the window lie side by side, where the window has no gaps.
+        let together = w.dilation_w == 1;
+        let (runs_of_row, run) = if together {
+            (1, w.kernel_w as usize * channels)
+        } else {
+            (w.kernel_w as usize, channels)
+        };
+        let mut runs = [0; RUNS_MAX];
+        let Some(runs) = runs.get_mut(..w.kernel_h as usize * runs_of_row) else {
+            return;
+        };
+        for (ky, runs) in runs.chunks_exact_mut(runs_of_row).enumerate() {
+            for (kx, run) in runs.iter_mut().enumerate() {
+                *run = ky * piece.row_bytes + kx * w.dilation_w as usize * channels;
+            }
+        }
+        for oy in (0..out_h).step_by(piece.rows) {
+            let rows = piece.rows.min(out_h - oy);
+            for ox in (0..out_w).step_by(piece.columns) {
+                let columns = piece.columns.min(out_w - ox);
+                let width = reach(columns, w.stride_w, w.kernel_w, w.dilation_w) * channels;
+                let copies = space.chunks_exact_mut(piece.row_bytes).take(piece.held);
+                for (index, to) in copies.enumerate() {
+                    let row = oy * w.stride_h as usize + index * piece.step;
+                    self.copy_row(row, ox * w.stride_w as usize, &mut to[..width]);
                 }
                 line(&Line {
                     x: space,
                     first: 0,
-                    stride: w.stride_w as usize * in_c,
+                    stride: w.stride_w as usize * channels,
+                    count: columns,
+                    row_stride: w.stride_h as usize * piece.row_bytes,
+                    rows,
                     runs,
                     run,
-                    count,
-                    to: (oy * out_w + first) * p.out_c as usize
-                        + self.group * p.group_out_c() as usize,
-                    to_stride: p.out_c as usize,
+                    to: (oy * out_w + ox) * self.to_stride + self.to,
+                    to_stride: self.to_stride,
+                    to_row_stride: out_w * self.to_stride,
                 });
             }
         }
@@ -99,23 +141,15 @@ impl Lines for PaddedRows<'_> {
 }
 
 impl PaddedRows<'_> {
-    /// Where a row lies. Rows of one window are multiples of the dilation apart, and no two of them share a slot.
-    fn slot(&self, row: usize) -> usize {
-        let w = &self.p.window;
-        let step = row.checked_div(w.dilation_h as usize).unwrap_or(0);
-        step.checked_rem(w.kernel_h as usize).unwrap_or(0)
-    }
-
     /// Copies a row from a column on, both counted from the padding's first.
     fn copy_row(&self, row: usize, column: usize, to: &mut [i8]) {
-        let p = self.p;
-        let w = &p.window;
-        let in_c = p.group_in_c() as usize;
+        let w = self.window;
+        let in_c = self.channels * self.repeat;
         let inside = row
             .checked_sub(w.pad_top as usize)
             .filter(|&iy| iy < w.in_h as usize);
         let Some(iy) = inside else {
-            to.fill(p.zero_point_in);
+            to.fill(self.zero_point);
             return;
         };
         let width = to.len().checked_div(in_c).unwrap_or(0);
@@ -125,21 +159,23 @@ impl PaddedRows<'_> {
         let end = (pad + w.in_w as usize).min(column + width).max(start);
         let (before, rest) = to.split_at_mut((start - column) * in_c);
         let (middle, after) = rest.split_at_mut((end - start) * in_c);
-        before.fill(p.zero_point_in);
-        after.fill(p.zero_point_in);
+        before.fill(self.zero_point);
+        after.fill(self.zero_point);
         if middle.is_empty() {
             return;
         }
-        let from = (iy * w.in_w as usize + start - pad) * p.in_c as usize + self.group * in_c;
-        if p.groups == 1 {
+        let from = (iy * w.in_w as usize + start - pad) * self.in_c + self.first_c;
+        if self.repeat == 1 && in_c == self.in_c {
             let len = middle.len();
             middle.copy_from_slice(&self.x[from..from + len]);
         } else {
             for (to, from) in middle
                 .chunks_exact_mut(in_c)
-                .zip(self.x[from..].chunks(p.in_c as usize))
+                .zip(self.x[from..].chunks(self.in_c))
             {
-                to.copy_from_slice(&from[..in_c]);
+                for (to, &from) in to.chunks_exact_mut(self.repeat).zip(from) {
+                    to.fill(from);
+                }
             }
         }
     }

@@ -10,41 +10,25 @@ pub(super) struct Rows {
     pub(super) y: *mut i8,
     /// From one pixel to the next.
     pub(super) stride: usize,
-    /// Outputs that may be written, from `y` on; more than [`CHANNELS`] are left alone.
-    pub(super) channels: usize,
 }
 
 impl Rows {
-    /// Rescales the sums of `P` pixels and writes them.
+    /// Rescales the sums of `P` pixels with eight channels and writes them. The short form of requantize is exact, and where `PLAIN`, that of [`Finish`].
     ///
     /// # Safety
-    /// The outputs of `P` pixels can be written.
+    /// Eight outputs of `P` pixels can be written.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(super) unsafe fn write<const P: usize>(
+    pub(super) unsafe fn write<const P: usize, const PLAIN: bool>(
         &self,
         acc: [[int32x4_t; 2]; P],
         scales: &Scales,
-        high: bool,
         finish: Finish,
     ) {
-        if !high {
-            // SAFETY: the caller says so.
-            unsafe { self.write_wide(&acc, scales, finish) };
-            return;
-        }
         let (low, upper) = (scales.scale4(0), scales.scale4(1));
-        if self.channels < CHANNELS {
-            for (pixel, [a, b]) in acc.into_iter().enumerate() {
-                let eight = finish.eight(low.apply::<true>(a), upper.apply::<true>(b));
-                // SAFETY: the caller says so.
-                unsafe { self.put_some(pixel, eight) };
-            }
-            return;
-        }
         let (pairs, last) = acc.as_chunks::<2>();
         for (pair, [[a, b], [c, d]]) in pairs.iter().enumerate() {
-            let sixteen = finish.sixteen([
+            let sixteen = finish.sixteen_or::<PLAIN>([
                 low.apply::<true>(*a),
                 upper.apply::<true>(*b),
                 low.apply::<true>(*c),
@@ -64,35 +48,30 @@ impl Rows {
         }
     }
 
-    /// As [`Rows::write`], for any shift.
+    /// As [`Rows::write`], for any shift and up to eight channels.
     ///
     /// # Safety
-    /// That of [`Rows::write`].
+    /// `channels` outputs of each pixel can be written.
     #[cold]
     #[inline(never)]
-    #[target_feature(enable = "neon")]
-    unsafe fn write_wide(&self, acc: &[[int32x4_t; 2]], scales: &Scales, finish: Finish) {
+    pub(super) unsafe fn write_any(
+        &self,
+        acc: &[[int32x4_t; 2]],
+        scales: &Scales,
+        finish: Finish,
+        channels: usize,
+    ) {
         for (pixel, &[a, b]) in acc.iter().enumerate() {
             let a = scales.scale4(0).apply::<false>(a);
             let b = scales.scale4(1).apply::<false>(b);
-            // SAFETY: the caller says so.
-            unsafe { self.put_some(pixel, finish.eight(a, b)) };
-        }
-    }
-
-    /// Writes as many outputs of a pixel as there are.
-    ///
-    /// # Safety
-    /// The outputs of the pixel can be written.
-    #[inline]
-    unsafe fn put_some(&self, pixel: usize, eight: int8x8_t) {
-        let mut bytes = [0_i8; CHANNELS];
-        // SAFETY: `bytes` has eight values; the caller says that those of the pixel can be written.
-        unsafe {
-            vst1_s8(bytes.as_mut_ptr(), eight);
-            let y = self.y.add(pixel * self.stride);
-            for (channel, &byte) in bytes.iter().enumerate().take(self.channels) {
-                y.add(channel).write(byte);
+            let mut bytes = [0_i8; CHANNELS];
+            // SAFETY: `bytes` has eight values; the caller says that those of the pixel can be written.
+            unsafe {
+                vst1_s8(bytes.as_mut_ptr(), finish.eight(a, b));
+                let y = self.y.add(pixel * self.stride);
+                for (channel, &byte) in bytes.iter().enumerate().take(channels) {
+                    y.add(channel).write(byte);
+                }
             }
         }
     }
@@ -158,8 +137,13 @@ impl Fours {
 /// with an instruction each, where a load takes an offset for nothing.
 #[inline(always)]
 pub(super) fn offsets<const P: usize>(stride: usize) -> [usize; P] {
-    core::array::from_fn(|pixel| {
-        let mut offset = pixel * stride;
+    offsets_opaque(core::array::from_fn(|pixel| pixel * stride))
+}
+
+/// As [`offsets`], of any offsets.
+#[inline(always)]
+pub(super) fn offsets_opaque<const P: usize>(offsets: [usize; P]) -> [usize; P] {
+    offsets.map(|mut offset| {
         // SAFETY: no instruction.
         unsafe {
             asm!("/* {0} */", inout(reg) offset, options(pure, nomem, nostack, preserves_flags))

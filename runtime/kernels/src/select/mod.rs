@@ -3,18 +3,31 @@
 //!
 //! One file an instruction set says which kernels that one has; what it does not name is the reference's.
 
+mod dsp;
 mod helium;
 mod neon;
 mod x86;
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(ocellus_isa = "cortex_m_dsp")]
+pub(crate) use dsp::{Planes, gathers_rows};
+#[cfg(any(
+    ocellus_isa = "cortex_m_dsp",
+    target_arch = "x86_64",
+    target_arch = "aarch64"
+))]
 pub(crate) use helium::is_pointwise;
 #[cfg(ocellus_isa = "helium")]
 pub(crate) use helium::{CHANNELS_MAX, LANES, Planes, is_direct, rescales_bytes};
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::{NEON_ROWS_BYTES, NEON_RUNS_MAX, NEON_TAPS_MAX};
+#[cfg(any(
+    ocellus_isa = "cortex_m_dsp",
+    target_arch = "x86_64",
+    target_arch = "aarch64"
+))]
+pub(crate) use x86::row_axis;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{TAPS_MAX, WINDOW_MAX, row_axis};
+pub(crate) use x86::{TAPS_MAX, WINDOW_MAX};
 
 use ocellus_format::{
     Isa,
@@ -136,6 +149,7 @@ macro_rules! operators {
         #[doc = concat!("The kernel of `", stringify!($function), "`.")]
         pub fn $function(isa: Isa, p: &ops::$name) -> Choice {
             let chosen = match isa {
+                Isa::CortexMDsp => dsp::choice(Operator::$name(p)),
                 Isa::Helium => helium::choice(Operator::$name(p)),
                 Isa::Neon | Isa::NeonDot | Isa::NeonI8mm => neon::choice(isa, Operator::$name(p)),
                 Isa::Avx2 | Isa::Avx512Vnni => x86::choice(isa, Operator::$name(p)),

@@ -2,7 +2,7 @@
 
 use ocellus_format::{Isa, ops};
 
-use super::{Choice, Operator, helium::is_pointwise};
+use super::{Choice, Operator, helium::is_pointwise, x86::binary};
 
 /// Products of one output at most, where weights are packed or taps gathered.
 pub(crate) const NEON_TAPS_MAX: u32 = 8192;
@@ -15,7 +15,17 @@ pub(crate) const NEON_RUNS_MAX: u32 = 256;
 pub(super) fn choice(isa: Isa, operator: Operator<'_>) -> Option<Choice> {
     let kernel = match operator {
         Operator::Conv2d(p) => conv_2d(p)?,
+        Operator::DepthwiseConv2d(p) => depthwise_conv_2d(p)?,
         Operator::FullyConnected(p) if p.in_c <= NEON_TAPS_MAX => "fully_connected",
+        Operator::MaxPool2d(_) => "max_pool_2d",
+        Operator::AveragePool2d(_) => "average_pool_2d",
+        Operator::Add(p) => binary("add", &p.binary)?,
+        Operator::Mul(p) => binary("mul", &p.binary)?,
+        Operator::Minimum(p) => binary("minimum", &p.binary)?,
+        Operator::Maximum(p) => binary("maximum", &p.binary)?,
+        Operator::Lookup(_) => "lookup",
+        Operator::Prelu(_) => "prelu",
+        Operator::ResizeBilinear(_) => "resize_bilinear",
         _ => return None,
     };
     Some(Choice {
@@ -32,12 +42,21 @@ fn conv_2d(p: &ops::Conv2d) -> Option<&'static str> {
     if is_pointwise(p) {
         return Some("conv_2d_1x1");
     }
-    let w = &p.window;
-    // One output column's rows.
+    fits(&p.window, p.group_in_c()).then_some("conv_2d")
+}
+
+fn depthwise_conv_2d(p: &ops::DepthwiseConv2d) -> Option<&'static str> {
+    fits(&p.window, p.in_c.checked_mul(p.multiplier)?).then_some("depthwise_conv_2d")
+}
+
+/// True where the kernels have room for the padded rows under one output column and for a list of the window's taps.
+fn fits(w: &ops::Window2d, channels: u32) -> bool {
     let reach = u64::from(w.kernel_w - 1) * u64::from(w.dilation_w) + 1;
     let rows = reach
-        .checked_mul(u64::from(p.group_in_c()))?
-        .checked_mul(u64::from(w.kernel_h))?;
-    (w.kernel_h * w.kernel_w <= NEON_RUNS_MAX && rows <= u64::from(NEON_ROWS_BYTES / 2))
-        .then_some("conv_2d")
+        .checked_mul(u64::from(channels))
+        .and_then(|row| row.checked_mul(u64::from(w.kernel_h)));
+    w.kernel_h
+        .checked_mul(w.kernel_w)
+        .is_some_and(|taps| taps <= NEON_RUNS_MAX)
+        && rows.is_some_and(|rows| rows <= u64::from(NEON_ROWS_BYTES / 2))
 }

@@ -64,7 +64,7 @@ fn is_listed(w: &ops::Window2d) -> bool {
 }
 
 /// `b` as long as `a`, or repeated whole.
-fn binary(kernel: &'static str, p: &ops::Binary) -> Option<&'static str> {
+pub(super) fn binary(kernel: &'static str, p: &ops::Binary) -> Option<&'static str> {
     row_axis(p).map(|_| kernel)
 }
 

@@ -5,10 +5,9 @@ use core::arch::x86_64::*;
 use ocellus_format::ops::Mul;
 
 use super::Avx2;
-use super::binary::RowsOf;
 use super::block_avx2::store;
 use super::requantize::{Scale8, finish16_in_order};
-use crate::{BinaryIo, reference};
+use crate::{BinaryIo, generic::RowsOf, reference};
 
 /// Values at a time.
 const LANES: usize = 16;

@@ -1,0 +1,133 @@
+//! The mean of each window, four channels at a time: bytes are added as 16-bit halves, and those to 32 bits before they could overflow.
+
+use ocellus_format::{Requant, ops::AveragePool2d};
+
+use super::requantize::finish;
+use super::simd::{add_even, add_odd, word};
+use crate::{AveragePoolIo, generic::SMMLA_SHIFTS, reference};
+
+/// Channels of a word.
+const CHANNELS: usize = 4;
+/// Values that a half can add up: 128 of them times 2^8 are 2^15.
+const HALVES: u32 = 255;
+
+pub(super) fn average_pool_2d_s8(p: &AveragePool2d, io: AveragePoolIo<'_>) {
+    let w = &p.window;
+    let channels = p.channels as usize;
+    let len = w.in_h as usize * w.in_w as usize * channels;
+    if channels < CHANNELS || io.x.len() < len {
+        reference::average_pool_2d_s8(p, io);
+        return;
+    }
+    let mut outputs = io.y.chunks_exact_mut(channels);
+    for oy in 0..w.out_h {
+        for ox in 0..w.out_w {
+            let y = outputs.next().unwrap_or_default();
+            let rows = Taps::inside(oy * w.stride_h, w.pad_top, w.dilation_h, w.kernel_h, w.in_h);
+            let columns = Taps::inside(
+                ox * w.stride_w,
+                w.pad_left,
+                w.dilation_w,
+                w.kernel_w,
+                w.in_w,
+            );
+            let count = rows.count * columns.count;
+            let entry = if p.by_count {
+                count.saturating_sub(1)
+            } else {
+                0
+            };
+            let rescale = (
+                io.multipliers.get(entry as usize),
+                io.shifts.get(entry as usize),
+            );
+            let (Some(&multiplier), Some(&shift)) = rescale else {
+                return;
+            };
+            let zero_points = count.wrapping_mul(i32::from(p.zero_point_in) as u32) as i32;
+            for first in (0..channels).step_by(CHANNELS) {
+                // The last four channels may have been done in part.
+                let first = first.min(channels - CHANNELS);
+                let mut sums = Sums::default();
+                for row in 0..rows.count {
+                    let iy = rows.first + row * w.dilation_h;
+                    let line = (iy * w.in_w + columns.first) as usize * channels + first;
+                    let step = w.dilation_w as usize * channels;
+                    for column in 0..columns.count as usize {
+                        let values = io.x.get(line + column * step..);
+                        let values = values.and_then(|values| values.first_chunk());
+                        sums.add(values.map_or(0, word));
+                    }
+                }
+                let y = y.get_mut(first..first + CHANNELS).unwrap_or_default();
+                for (y, sum) in y.iter_mut().zip(sums.finish()) {
+                    *y = finish(
+                        sum.wrapping_sub(zero_points),
+                        Requant { multiplier, shift },
+                        p.output,
+                        SMMLA_SHIFTS.contains(&shift),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The taps of a window along one axis that lie inside the picture.
+struct Taps {
+    /// Where the first lies.
+    first: u32,
+    count: u32,
+}
+
+impl Taps {
+    fn inside(start: u32, pad: u32, dilation: u32, kernel: u32, size: u32) -> Taps {
+        let skipped = pad
+            .saturating_sub(start)
+            .div_ceil(dilation.max(1))
+            .min(kernel);
+        let first = (start + skipped * dilation).saturating_sub(pad);
+        let room = size.saturating_sub(first).div_ceil(dilation.max(1));
+        Taps {
+            first,
+            count: room.min(kernel - skipped),
+        }
+    }
+}
+
+/// Sums of four channels.
+#[derive(Default)]
+struct Sums {
+    even: u32,
+    odd: u32,
+    /// Values in the halves.
+    count: u32,
+    words: [i32; CHANNELS],
+}
+
+impl Sums {
+    #[inline(always)]
+    fn add(&mut self, values: u32) {
+        self.even = add_even(self.even, values);
+        self.odd = add_odd(self.odd, values);
+        self.count += 1;
+        if self.count == HALVES {
+            self.flush();
+        }
+    }
+
+    /// Empties the halves.
+    #[inline(never)]
+    fn flush(&mut self) {
+        let halves = [self.even, self.odd, self.even >> 16, self.odd >> 16];
+        for (word, half) in self.words.iter_mut().zip(halves) {
+            *word = word.wrapping_add(i32::from(half as i16));
+        }
+        (self.even, self.odd, self.count) = (0, 0, 0);
+    }
+
+    fn finish(mut self) -> [i32; CHANNELS] {
+        self.flush();
+        self.words
+    }
+}

@@ -1,0 +1,138 @@
+//! Single instructions that stable Rust has no name for.
+
+use core::arch::asm;
+
+/// `acc + a[0] * b[0] + a[1] * b[1]`, 16 bits each, wrapping.
+#[inline(always)]
+pub(super) fn smlad(a: u32, b: u32, acc: i32) -> i32 {
+    let sum;
+    // SAFETY: arithmetic on registers; it may set the sticky Q flag, which is not promised to be preserved.
+    unsafe {
+        asm!("smlad {}, {}, {}, {}", out(reg) sum, in(reg) a, in(reg) b, in(reg) acc, options(pure, nomem, nostack));
+    }
+    sum
+}
+
+/// `acc + a[0] * b[0]`, 16 bits each, wrapping.
+#[inline(always)]
+pub(super) fn smlabb(a: u32, b: u32, acc: i32) -> i32 {
+    let sum;
+    // SAFETY: as `smlad`.
+    unsafe {
+        asm!("smlabb {}, {}, {}, {}", out(reg) sum, in(reg) a, in(reg) b, in(reg) acc, options(pure, nomem, nostack));
+    }
+    sum
+}
+
+/// `acc + a[1] * b[1]`, 16 bits each, wrapping.
+#[inline(always)]
+pub(super) fn smlatt(a: u32, b: u32, acc: i32) -> i32 {
+    let sum;
+    // SAFETY: as `smlad`.
+    unsafe {
+        asm!("smlatt {}, {}, {}, {}", out(reg) sum, in(reg) a, in(reg) b, in(reg) acc, options(pure, nomem, nostack));
+    }
+    sum
+}
+
+/// Bytes 0 and 2, sign-extended to 16 bits each.
+#[inline(always)]
+pub(super) fn even(word: u32) -> u32 {
+    let halves;
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        asm!("sxtb16 {}, {}", out(reg) halves, in(reg) word, options(pure, nomem, nostack, preserves_flags));
+    }
+    halves
+}
+
+/// Bytes 1 and 3, sign-extended to 16 bits each.
+#[inline(always)]
+pub(super) fn odd(word: u32) -> u32 {
+    let halves;
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        asm!("sxtb16 {}, {}, ror #8", out(reg) halves, in(reg) word, options(pure, nomem, nostack, preserves_flags));
+    }
+    halves
+}
+
+/// Bytes 0 and 2 of `bytes` added to the 16-bit halves, wrapping.
+#[inline(always)]
+pub(super) fn add_even(halves: u32, bytes: u32) -> u32 {
+    let sums;
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        asm!("sxtab16 {}, {}, {}", out(reg) sums, in(reg) halves, in(reg) bytes, options(pure, nomem, nostack, preserves_flags));
+    }
+    sums
+}
+
+/// Bytes 1 and 3 of `bytes` added to the 16-bit halves, wrapping.
+#[inline(always)]
+pub(super) fn add_odd(halves: u32, bytes: u32) -> u32 {
+    let sums;
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        asm!("sxtab16 {}, {}, {}, ror #8", out(reg) sums, in(reg) halves, in(reg) bytes, options(pure, nomem, nostack, preserves_flags));
+    }
+    sums
+}
+
+/// The high word of `(acc << 32) + a * b`.
+#[inline(always)]
+pub(super) fn smmla(a: i32, b: i32, acc: i32) -> i32 {
+    let high;
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        asm!("smmla {}, {}, {}, {}", out(reg) high, in(reg) a, in(reg) b, in(reg) acc, options(pure, nomem, nostack, preserves_flags));
+    }
+    high
+}
+
+/// Saturates to `s8`.
+#[inline(always)]
+pub(super) fn saturate(value: i32) -> i8 {
+    let saturated: i32;
+    // SAFETY: as `smlad`.
+    unsafe {
+        asm!("ssat {}, #8, {}", out(reg) saturated, in(reg) value, options(pure, nomem, nostack));
+    }
+    saturated as i8
+}
+
+/// Each byte limited to those of `min` and `max`.
+#[inline(always)]
+pub(super) fn clamp_bytes(value: u32, min: u32, max: u32) -> u32 {
+    let clamped;
+    // SAFETY: arithmetic on registers; `SEL` takes the flags that the subtraction before it has set.
+    unsafe {
+        asm!(
+            "ssub8 {t}, {v}, {min}",
+            "sel {v}, {v}, {min}",
+            "ssub8 {t}, {v}, {max}",
+            "sel {v}, {max}, {v}",
+            t = out(reg) _,
+            v = inout(reg) value => clamped,
+            min = in(reg) min,
+            max = in(reg) max,
+            options(pure, nomem, nostack)
+        );
+    }
+    clamped
+}
+
+/// Four bytes as they lie in memory.
+#[inline(always)]
+pub(super) fn word(bytes: &[i8; 4]) -> u32 {
+    u32::from_le_bytes(bytemuck::cast(*bytes))
+}
+
+/// As many of four bytes as there are, the others 0.
+#[inline]
+pub(super) fn partial_word(bytes: &[i8]) -> u32 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, &byte| word << 8 | u32::from(byte as u8))
+}
