@@ -25,6 +25,8 @@ pub mod x86;
 
 mod device;
 mod io;
+#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tests;
 
 pub use device::{DEVICE, Device, WithKernels, best, dispatch, is_available};
 pub use io::{

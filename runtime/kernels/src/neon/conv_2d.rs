@@ -59,8 +59,11 @@ pub(super) fn conv_2d_s8<P: Product + Kernels>(product: P, p: &Conv2d, io: ConvI
                 channels: channels_in,
                 repeat: 1,
                 zero_point: p.zero_point_in,
+                top: -(w.pad_top as isize),
+                left: -(w.pad_left as isize),
                 to: first,
                 to_stride: out_c,
+                to_row_stride: w.out_w as usize * out_c,
             };
             multiply(product, &channels, &columns, &lines, io.y);
         }

@@ -71,8 +71,11 @@ pub(super) fn depthwise_conv_2d_s8(
         channels: p.in_c as usize,
         repeat: p.multiplier as usize,
         zero_point: p.zero_point_in,
+        top: -(w.pad_top as isize),
+        left: -(w.pad_left as isize),
         to: 0,
         to_stride: out_c,
+        to_row_stride: w.out_w as usize * out_c,
     };
     let plain =
         all_high(shifts) && weights.iter().fold(0, |least, &weight| weight.min(least)) != i8::MIN;

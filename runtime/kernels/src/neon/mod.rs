@@ -4,6 +4,7 @@
 
 mod add;
 mod average_pool_2d;
+mod batch_mat_mul;
 mod block_dot;
 mod block_i8mm;
 mod block_mlal;
@@ -24,10 +25,13 @@ mod resize_bilinear;
 mod rows;
 mod sixteen;
 mod store;
+mod transpose_conv_2d;
 
 use ocellus_format::{Isa, ops};
 
-use crate::{AveragePoolIo, BinaryIo, ConvIo, IndexedIo, Kernels, LookupIo, PreluIo, UnaryIo};
+use crate::{
+    AveragePoolIo, BatchMatMulIo, BinaryIo, ConvIo, IndexedIo, Kernels, LookupIo, PreluIo, UnaryIo,
+};
 
 /// The proof that the machine has Advanced SIMD, as every AArch64 Linux machine has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +84,14 @@ macro_rules! kernels {
 
             fn fully_connected_s8(self, p: &ops::FullyConnected, io: ConvIo<'_>) {
                 fully_connected::fully_connected_s8(self, p, io);
+            }
+
+            fn transpose_conv_2d_s8(self, p: &ops::TransposeConv2d, io: ConvIo<'_>) {
+                transpose_conv_2d::transpose_conv_2d_s8(self, p, io);
+            }
+
+            fn batch_mat_mul_s8(self, p: &ops::BatchMatMul, io: BatchMatMulIo<'_>) {
+                batch_mat_mul::batch_mat_mul_s8(self, p, io);
             }
 
             fn max_pool_2d_s8(self, p: &ops::MaxPool2d, io: UnaryIo<'_>) {

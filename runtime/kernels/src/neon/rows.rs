@@ -25,10 +25,15 @@ pub(super) struct PaddedRows<'a> {
     /// How often each of them is repeated.
     pub(super) repeat: usize,
     pub(super) zero_point: i8,
+    /// The input row and column of the first output's first tap, in place of the window's padding.
+    pub(super) top: isize,
+    pub(super) left: isize,
     /// First output of the first pixel.
     pub(super) to: usize,
     /// From the outputs of one pixel to those of the next.
     pub(super) to_stride: usize,
+    /// From the outputs of one row to those of the next.
+    pub(super) to_row_stride: usize,
 }
 
 /// Places that neighbouring outputs of an axis read, from the first to the last.
@@ -131,9 +136,9 @@ impl Lines for PaddedRows<'_> {
                     rows,
                     runs,
                     run,
-                    to: (oy * out_w + ox) * self.to_stride + self.to,
+                    to: oy * self.to_row_stride + ox * self.to_stride + self.to,
                     to_stride: self.to_stride,
-                    to_row_stride: out_w * self.to_stride,
+                    to_row_stride: self.to_row_stride,
                 });
             }
         }
@@ -141,30 +146,29 @@ impl Lines for PaddedRows<'_> {
 }
 
 impl PaddedRows<'_> {
-    /// Copies a row from a column on, both counted from the padding's first.
+    /// Copies a row from a column on, both counted from the first output's first tap.
     fn copy_row(&self, row: usize, column: usize, to: &mut [i8]) {
         let w = self.window;
         let in_c = self.channels * self.repeat;
-        let inside = row
-            .checked_sub(w.pad_top as usize)
-            .filter(|&iy| iy < w.in_h as usize);
-        let Some(iy) = inside else {
+        let (in_h, in_w) = (w.in_h as usize, w.in_w as usize);
+        let Some(iy) = self.top.checked_add_unsigned(row).and_then(inside(in_h)) else {
             to.fill(self.zero_point);
             return;
         };
-        let width = to.len().checked_div(in_c).unwrap_or(0);
-        let pad = w.pad_left as usize;
         // Columns of the picture that lie in the row.
-        let start = pad.max(column).min(column + width);
-        let end = (pad + w.in_w as usize).min(column + width).max(start);
-        let (before, rest) = to.split_at_mut((start - column) * in_c);
+        let width = to.len().checked_div(in_c).unwrap_or(0);
+        let ix = self.left.saturating_add_unsigned(column);
+        let start = ix.min(0).unsigned_abs().min(width);
+        let ix = ix.max(0).unsigned_abs();
+        let end = (start + in_w.saturating_sub(ix)).min(width);
+        let (before, rest) = to.split_at_mut(start * in_c);
         let (middle, after) = rest.split_at_mut((end - start) * in_c);
         before.fill(self.zero_point);
         after.fill(self.zero_point);
         if middle.is_empty() {
             return;
         }
-        let from = (iy * w.in_w as usize + start - pad) * self.in_c + self.first_c;
+        let from = (iy * in_w + ix) * self.in_c + self.first_c;
         if self.repeat == 1 && in_c == self.in_c {
             let len = middle.len();
             middle.copy_from_slice(&self.x[from..from + len]);
@@ -179,4 +183,9 @@ impl PaddedRows<'_> {
             }
         }
     }
+}
+
+/// A place of an axis of `size`, where it is one.
+fn inside(size: usize) -> impl Fn(isize) -> Option<usize> {
+    move |at| usize::try_from(at).ok().filter(|&at| at < size)
 }

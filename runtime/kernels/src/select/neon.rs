@@ -16,6 +16,8 @@ pub(super) fn choice(isa: Isa, operator: Operator<'_>) -> Option<Choice> {
     let kernel = match operator {
         Operator::Conv2d(p) => conv_2d(p)?,
         Operator::DepthwiseConv2d(p) => depthwise_conv_2d(p)?,
+        Operator::TransposeConv2d(p) => transpose_conv_2d(p)?,
+        Operator::BatchMatMul(p) => batch_mat_mul(p)?,
         Operator::FullyConnected(p) if p.in_c <= NEON_TAPS_MAX => "fully_connected",
         Operator::MaxPool2d(_) => "max_pool_2d",
         Operator::AveragePool2d(_) => "average_pool_2d",
@@ -47,6 +49,20 @@ fn conv_2d(p: &ops::Conv2d) -> Option<&'static str> {
 
 fn depthwise_conv_2d(p: &ops::DepthwiseConv2d) -> Option<&'static str> {
     fits(&p.window, p.in_c.checked_mul(p.multiplier)?).then_some("depthwise_conv_2d")
+}
+
+fn transpose_conv_2d(p: &ops::TransposeConv2d) -> Option<&'static str> {
+    let w = &p.window;
+    let in_c = p.in_c.checked_div(p.groups).filter(|&in_c| in_c > 0)?;
+    // An output pixel is reached by no more taps than the window has.
+    let taps = w.kernel_h.checked_mul(w.kernel_w)?.checked_mul(in_c)?;
+    (taps <= NEON_TAPS_MAX && fits(w, in_c)).then_some("transpose_conv_2d")
+}
+
+fn batch_mat_mul(p: &ops::BatchMatMul) -> Option<&'static str> {
+    // A row is read once or, with zero points of `b`, up to three times.
+    (p.k.checked_mul(3)? <= NEON_TAPS_MAX && p.n > 0 && p.m > 0 && !p.stack.contains(&0))
+        .then_some("batch_mat_mul")
 }
 
 /// True where the kernels have room for the padded rows under one output column and for a list of the window's taps.

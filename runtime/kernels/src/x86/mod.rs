@@ -20,8 +20,6 @@ mod product;
 mod requantize;
 mod resize_bilinear;
 mod simd;
-#[cfg(test)]
-mod tests;
 mod transpose_conv_2d;
 
 use ocellus_format::{Isa, ops};

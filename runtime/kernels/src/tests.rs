@@ -1,13 +1,16 @@
-//! Layers too large for the cases of conformance: several rounds of packing, the large workspace, the borders of both.
+//! Layers too large for the cases of conformance: several rounds over packed weights, pieces of a picture, large workspaces, the borders of all. On whatever of its instruction
+//! sets a machine has.
 
 use std::{vec, vec::Vec};
 
 use ocellus_format::{
-    WeightLayout,
+    Isa, WeightLayout,
     ops::{Conv2d, DepthwiseConv2d, FullyConnected, OutputS8, TransposeConv2d, Window2d},
 };
 
-use crate::{ConvIo, Kernels, WithKernels, dispatch, reference, select::Select};
+use crate::{
+    ConvIo, Kernels, WithKernels, dispatch, layout::pack_conv_2d, reference, select::Select,
+};
 
 fn values(len: usize, seed: u32) -> Vec<i8> {
     let mut state = seed | 1;
@@ -22,6 +25,7 @@ fn values(len: usize, seed: u32) -> Vec<i8> {
 }
 
 /// Operands of a layer.
+#[derive(Clone)]
 struct Layer {
     x: Vec<i8>,
     weights: Vec<i8>,
@@ -75,7 +79,13 @@ macro_rules! equal {
         let (p, layer) = ($p, $layer);
         let expected = layer.run(|io| reference::$method(&p, io));
         assert!(expected.iter().any(|&y| y != expected[0]));
-        for isa in [ocellus_format::Isa::Avx2, ocellus_format::Isa::Avx512Vnni] {
+        for isa in [
+            Isa::Avx2,
+            Isa::Avx512Vnni,
+            Isa::Neon,
+            Isa::NeonDot,
+            Isa::NeonI8mm,
+        ] {
             if let Some(actual) = dispatch(isa, Work(&p, &layer)) {
                 assert!(actual == expected, "{} {p:?}", isa.name());
             }
@@ -117,6 +127,9 @@ fn convolutions_of_many_taps_and_channels() {
         (4, 3, 2, 568, 40),
         (3, 1, 1, 5120, 65),
         (20, 5, 3, 3, 17),
+        // Pieces of a picture; a last pixel whose taps end with the input.
+        (70, 3, 1, 60, 9),
+        (33, 1, 1, 5, 24),
     ] {
         let window = window(size, kernel, stride);
         let p = Conv2d {
@@ -131,7 +144,27 @@ fn convolutions_of_many_taps_and_channels() {
         };
         let y_len = window.out_h * window.out_w * out_c;
         let layer = Layer::new(size * size * in_c, p.taps() * out_c, out_c, y_len, p.taps());
-        equal!(conv_2d_s8, Conv2d, p, layer);
+        equal!(conv_2d_s8, Conv2d, p, layer.clone());
+        for layout in [
+            WeightLayout::Interleave4x16,
+            WeightLayout::Interleave8x4,
+            WeightLayout::Interleave8x8,
+        ] {
+            // A bound that holds, so that kernels may leave steps out.
+            let p = Conv2d {
+                layout,
+                acc_bound: p.taps() * 255 * 128 + 100_000,
+                output: OutputS8::unclamped(3),
+                ..p
+            };
+            let mut weights = vec![0; p.weights_len().unwrap() as usize];
+            pack_conv_2d(&p, &layer.weights, &mut weights);
+            let packed = Layer {
+                weights,
+                ..layer.clone()
+            };
+            equal!(conv_2d_s8, Conv2d, p, packed);
+        }
     }
 }
 
@@ -142,6 +175,9 @@ fn depthwise_convolutions_of_many_channels() {
         (4, 3, 2, 2100),
         (9, 7, 1, 330),
         (18, 16, 1, 40),
+        (11, 5, 1, 21),
+        (12, 5, 2, 64),
+        (140, 3, 1, 9),
     ] {
         let window = window(size, kernel, stride);
         let p = DepthwiseConv2d {
