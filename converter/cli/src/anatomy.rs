@@ -259,7 +259,7 @@ pub(crate) fn weights(file: &ModelFile) -> Result<Vec<Histogram>> {
         .filter(|(_, operator)| weighted.contains(&operator.code))
         .filter_map(|(index, operator)| {
             let tensor = view.tensor(operator.inputs.iter().nth(1)?)?;
-            let values: &[i8] = view.constant(&tensor)?;
+            let values: &[i8] = view.constant(&tensor.extent())?;
             let name = names.get(index).context("a layer without a name").cloned();
             Some(name.map(|name| {
                 let mut histogram = Spread::default();

@@ -1,9 +1,11 @@
 //! COBS frames with a checksum, sent without a buffer for the whole message and received into one.
 
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
+use ocellus::format::take_record;
+
 use crate::Crc32;
+use crate::encode::{Encoder, Sink};
 
 /// Most data bytes of a COBS block.
 const BLOCK_BYTES: usize = 254;
@@ -49,12 +51,14 @@ pub fn send<M: Serialize, E>(
         crc: Crc32::default(),
         failed: None,
     };
-    let encoded = postcard::serialize_with_flavor(message, &mut cobs);
-    let ended = if encoded.is_ok() { cobs.end() } else { Ok(()) };
-    match (cobs.failed, encoded.is_ok() && ended.is_ok()) {
+    let encoded = message.serialize(&mut Encoder(&mut cobs));
+    if encoded.is_ok() {
+        cobs.end();
+    }
+    match (cobs.failed, encoded) {
         (Some(error), _) => Err(SendError::Link(error)),
-        (None, true) => Ok(()),
-        (None, false) => Err(SendError::Encode),
+        (None, Ok(())) => Ok(()),
+        (None, Err(_)) => Err(SendError::Encode),
     }
 }
 
@@ -66,76 +70,63 @@ struct Cobs<'w, E> {
     /// Data bytes in `block`.
     len: usize,
     crc: Crc32,
+    /// The first failure of `write`; nothing is written after it.
     failed: Option<E>,
 }
 
-impl<E> Cobs<'_, E> {
+impl<E> Sink for Cobs<'_, E> {
     /// Takes a byte of the message. Never inlined: an encoder calls this for every field of every variant, and its copies would be most of the
     /// sender's code.
     #[inline(never)]
-    fn push(&mut self, byte: u8) -> postcard::Result<()> {
+    fn push(&mut self, byte: u8) {
         self.crc.push(byte);
-        self.put(byte)
+        self.put(byte);
     }
+}
 
+impl<E> Cobs<'_, E> {
     /// Puts a byte into the frame.
-    fn put(&mut self, byte: u8) -> postcard::Result<()> {
-        if byte == 0 {
-            return self.flush();
+    #[inline(never)]
+    fn put(&mut self, byte: u8) {
+        if byte != 0 {
+            if let Some(slot) = self.block.get_mut(self.len + 1) {
+                *slot = byte;
+                self.len += 1;
+            }
+            if self.len < BLOCK_BYTES {
+                return;
+            }
         }
-        if let Some(slot) = self.block.get_mut(self.len + 1) {
-            *slot = byte;
-            self.len += 1;
-        }
-        if self.len >= BLOCK_BYTES {
-            self.flush()
-        } else {
-            Ok(())
-        }
+        self.flush();
     }
 
     /// Writes the block out.
-    fn flush(&mut self) -> postcard::Result<()> {
+    fn flush(&mut self) {
         let len = self.len;
         self.len = 0;
         if let Some(code) = self.block.first_mut() {
             *code = len as u8 + 1;
         }
-        let bytes = self.block.get(..=len).unwrap_or_default();
-        self.emit_from(bytes.len())
+        self.emit(len + 1);
     }
 
-    fn emit_from(&mut self, len: usize) -> postcard::Result<()> {
-        let bytes = self.block.get(..len).unwrap_or_default();
-        match (self.write)(bytes) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.failed = Some(error);
-                Err(postcard::Error::SerializeBufferFull)
-            }
+    /// Writes the first `len` bytes of the block out.
+    #[inline(never)]
+    fn emit(&mut self, len: usize) {
+        if self.failed.is_none() {
+            let bytes = self.block.get(..len).unwrap_or_default();
+            self.failed = (self.write)(bytes).err();
         }
     }
 
     /// Ends the frame: checksum, last block, zero.
-    fn end(&mut self) -> postcard::Result<()> {
+    fn end(&mut self) {
         for byte in self.crc.value().to_le_bytes() {
-            self.put(byte)?;
+            self.put(byte);
         }
-        self.flush()?;
+        self.flush();
         self.block[0] = 0;
-        self.emit_from(1)
-    }
-}
-
-impl<E> Flavor for &mut Cobs<'_, E> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.push(byte)
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
+        self.emit(1);
     }
 }
 
@@ -213,7 +204,8 @@ impl FrameDecoder {
 /// # Errors
 /// [`FrameError::Malformed`]
 pub fn decode<'a, M: Deserialize<'a>>(bytes: &'a [u8]) -> Result<M, FrameError> {
-    postcard::from_bytes(bytes).map_err(|_| FrameError::Malformed)
+    let mut rest = bytes;
+    take_record(&mut rest).ok_or(FrameError::Malformed)
 }
 
 #[cfg(test)]

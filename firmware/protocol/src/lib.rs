@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod crc;
+mod encode;
 mod explain;
 mod frame;
 mod message;

@@ -2,7 +2,7 @@
 
 use core::mem::take;
 
-use ocellus_format::{MAX_PARTS, TensorInfo};
+use ocellus_format::{Extent, MAX_PARTS};
 
 /// A run of the arena's bytes in one memory, behind the offset that the first of them has in the arena.
 pub(crate) type Piece<B> = (usize, B);
@@ -24,7 +24,7 @@ impl<'a> Arena<'a> {
 
     /// The bytes of a tensor; `None` where it does not lie in the arena.
     #[inline(never)]
-    pub(crate) fn get(&self, tensor: &TensorInfo) -> Option<&[u8]> {
+    pub(crate) fn get(&self, tensor: &Extent) -> Option<&[u8]> {
         let (offset, len) = (tensor.offset as usize, tensor.len_bytes as usize);
         self.memories.iter().find_map(|(start, bytes)| {
             let at = offset.checked_sub(*start)?;
@@ -34,7 +34,7 @@ impl<'a> Arena<'a> {
 
     /// The same, to write.
     #[inline(never)]
-    pub(crate) fn get_mut(&mut self, tensor: &TensorInfo) -> Option<&mut [u8]> {
+    pub(crate) fn get_mut(&mut self, tensor: &Extent) -> Option<&mut [u8]> {
         let (offset, len) = (tensor.offset as usize, tensor.len_bytes as usize);
         self.memories.iter_mut().find_map(|(start, bytes)| {
             let at = offset.checked_sub(*start)?;
@@ -84,7 +84,7 @@ pub(crate) struct Shared<'a>([Piece<&'a [u8]>; MAX_PIECES]);
 impl<'a> Shared<'a> {
     /// The bytes of a tensor; `None` where they do not lie in one piece.
     #[inline(never)]
-    pub(crate) fn get(&self, tensor: &TensorInfo) -> Option<&'a [u8]> {
+    pub(crate) fn get(&self, tensor: &Extent) -> Option<&'a [u8]> {
         let (offset, len) = (tensor.offset as usize, tensor.len_bytes as usize);
         self.0.iter().find_map(|&(start, bytes)| {
             let at = offset.checked_sub(start)?;

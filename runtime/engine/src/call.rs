@@ -2,7 +2,7 @@
 
 use bytemuck::AnyBitPattern;
 use ocellus_format::ops::IndexType;
-use ocellus_format::{Class, ModelView, Operator, TensorInfo};
+use ocellus_format::{Class, Extent, ModelView, Operator};
 use ocellus_kernels::{InOut, Indices, IndicesMut};
 
 use crate::arena::{Arena, Shared};
@@ -16,7 +16,7 @@ pub(crate) struct Call<'a> {
     view: &'a ModelView<'a>,
     /// The arena less output and scratch.
     shared: Shared<'a>,
-    output_info: TensorInfo,
+    output_extent: Extent,
     /// Its bytes, which are the elements where the type is `s8`.
     pub(crate) output: &'a mut [i8],
     pub(crate) scratch: &'a mut [u8],
@@ -28,9 +28,12 @@ impl<'a> Call<'a> {
         operator: Operator<'a>,
         arena: &'a mut Arena<'_>,
     ) -> Option<Self> {
-        let output_info = view.tensor(operator.outputs.get(0)?)?;
+        let output_extent = view.extent(operator.outputs.get(0)?)?;
         let mut pieces = arena.pieces();
-        let output = pieces.cut(output_info.offset as usize, output_info.len_bytes as usize)?;
+        let output = pieces.cut(
+            output_extent.offset as usize,
+            output_extent.len_bytes as usize,
+        )?;
         let scratch = match operator.scratch_bytes {
             0 => Default::default(),
             bytes => pieces.cut(operator.scratch_offset as usize, bytes as usize)?,
@@ -39,7 +42,7 @@ impl<'a> Call<'a> {
             operator,
             view,
             shared: pieces.shared(),
-            output_info,
+            output_extent,
             output: bytemuck::try_cast_slice_mut(output).ok()?,
             scratch,
         })
@@ -53,11 +56,11 @@ impl<'a> Call<'a> {
 
     /// The input at a position, in the arena or a constant, as elements of the type that load has proved.
     fn elements<T: AnyBitPattern>(&self, position: usize) -> Option<&'a [T]> {
-        let info = self.input_info(position)?;
-        if info.class == Class::Constant {
-            return self.view.constant(&info);
+        let extent = self.input_extent(position)?;
+        if extent.class == Class::Constant {
+            return self.view.constant(&extent);
         }
-        bytemuck::try_cast_slice(self.shared.get(&info)?).ok()
+        bytemuck::try_cast_slice(self.shared.get(&extent)?).ok()
     }
 
     /// The input at a position as indices.
@@ -84,19 +87,19 @@ impl<'a> Call<'a> {
 
     /// The constant input at a position.
     pub(crate) fn constant<T: AnyBitPattern>(&self, position: usize) -> Option<&'a [T]> {
-        self.view.constant(&self.input_info(position)?)
+        self.view.constant(&self.input_extent(position)?)
     }
 
     /// Input 0 and the output, which lie apart or are one.
     pub(crate) fn in_out(self) -> Option<InOut<'a>> {
-        let info = self.input_info(0)?;
-        if info.class == Class::Arena && info.offset == self.output_info.offset {
+        let extent = self.input_extent(0)?;
+        if extent.class == Class::Arena && extent.offset == self.output_extent.offset {
             return Some(InOut::InPlace(self.output));
         }
         Some(InOut::Apart(self.input(0)?, self.output))
     }
 
-    fn input_info(&self, position: usize) -> Option<TensorInfo> {
-        self.view.tensor(self.operator.inputs.get(position)?)
+    fn input_extent(&self, position: usize) -> Option<Extent> {
+        self.view.extent(self.operator.inputs.get(position)?)
     }
 }

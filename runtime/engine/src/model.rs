@@ -1,7 +1,6 @@
 use ocellus_format::ops::Operands;
 use ocellus_format::{
-    Class, DType, MAX_INPUTS, MAX_OUTPUTS, MAX_RANK, ModelView, Operator, QParams, TensorIds,
-    TensorInfo,
+    Class, DType, Extent, MAX_INPUTS, MAX_OUTPUTS, ModelView, Operator, TensorIds, TensorInfo,
 };
 use ocellus_kernels::Kernels;
 
@@ -30,13 +29,13 @@ impl<'m, K: Kernels> Model<'m, K> {
         let view = ModelView::new_checked(bytes)?;
         for (position, tensor) in (0..).zip(view.program().inputs.iter()) {
             if view
-                .tensor(tensor)
-                .is_none_or(|info| !matches!(info.dtype, DType::S8 | DType::S32))
+                .extent(tensor)
+                .is_none_or(|extent| !matches!(extent.dtype, DType::S8 | DType::S32))
             {
                 return Err(LoadError::InputType { position });
             }
         }
-        let mut operands = OperandInfos {
+        let mut operands = OperandExtents {
             inputs: [NO_TENSOR; MAX_INPUTS],
             outputs: [NO_TENSOR; MAX_OUTPUTS],
         };
@@ -81,29 +80,21 @@ impl<'m, K: Kernels> Model<'m, K> {
 }
 
 /// Room for the tensors of one operator, side by side.
-struct OperandInfos {
-    inputs: [TensorInfo; MAX_INPUTS],
-    outputs: [TensorInfo; MAX_OUTPUTS],
+struct OperandExtents {
+    inputs: [Extent; MAX_INPUTS],
+    outputs: [Extent; MAX_OUTPUTS],
 }
 
 /// No operator accepts it: its length is 0.
-const NO_TENSOR: TensorInfo = TensorInfo {
+const NO_TENSOR: Extent = Extent {
     class: Class::Constant,
     dtype: DType::S8,
     offset: 0,
     len_bytes: 0,
     len: 0,
-    first_step: 0,
-    last_step: 0,
-    qparams: QParams {
-        scale: 0.0,
-        zero_point: 0,
-    },
-    rank: 0,
-    dims: [0; MAX_RANK],
 };
 
-impl OperandInfos {
+impl OperandExtents {
     fn gather(&mut self, view: &ModelView<'_>, operator: &Operator<'_>) -> Operands<'_> {
         Operands {
             inputs: fill(&mut self.inputs, view, operator.inputs),
@@ -112,13 +103,14 @@ impl OperandInfos {
     }
 }
 
+#[inline(never)]
 fn fill<'a>(
-    infos: &'a mut [TensorInfo],
+    extents: &'a mut [Extent],
     view: &ModelView<'_>,
     tensors: TensorIds<'_>,
-) -> &'a [TensorInfo] {
-    for (info, tensor) in infos.iter_mut().zip(tensors.iter()) {
-        *info = view.tensor(tensor).unwrap_or(NO_TENSOR);
+) -> &'a [Extent] {
+    for (extent, tensor) in extents.iter_mut().zip(tensors.iter()) {
+        *extent = view.extent(tensor).unwrap_or(NO_TENSOR);
     }
-    infos.get(..tensors.len()).unwrap_or_default()
+    extents.get(..tensors.len()).unwrap_or_default()
 }

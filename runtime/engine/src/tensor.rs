@@ -14,7 +14,7 @@ pub struct Tensor<'a> {
 impl<'a> Tensor<'a> {
     /// Finds a tensor of the arena; `None` where it does not lie there.
     pub(crate) fn find(arena: &'a Arena<'_>, info: TensorInfo) -> Option<Self> {
-        let bytes = arena.get(&info)?;
+        let bytes = arena.get(&info.extent())?;
         Some(Tensor {
             info,
             values: bytemuck::try_cast_slice(bytes).ok()?,
@@ -50,7 +50,7 @@ pub struct TensorMut<'a> {
 impl<'a> TensorMut<'a> {
     /// Finds a tensor of the arena; `None` where it does not lie there.
     pub(crate) fn find(arena: &'a mut Arena<'_>, info: TensorInfo) -> Option<Self> {
-        let bytes = arena.get_mut(&info)?;
+        let bytes = arena.get_mut(&info.extent())?;
         Some(TensorMut {
             info,
             values: bytemuck::try_cast_slice_mut(bytes).ok()?,

@@ -26,9 +26,24 @@ pub fn digest(file: &[u8]) -> [u8; 32] {
         file.get(..HEADER_SHA256.start),
         file.get(HEADER_SHA256.end..),
     );
+    hash([
+        before.unwrap_or_default(),
+        &[0; 32],
+        after.unwrap_or_default(),
+    ])
+}
+
+/// SHA-256 of bytes that are no model file.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    hash([bytes, &[], &[]])
+}
+
+/// SHA-256 of parts one behind the other. Once in an image: what it calls is generic.
+#[inline(never)]
+fn hash(parts: [&[u8]; 3]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(before.unwrap_or_default());
-    hash.update([0; 32]);
-    hash.update(after.unwrap_or_default());
+    for part in parts {
+        hash.update(part);
+    }
     hash.finalize().into()
 }

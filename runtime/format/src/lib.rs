@@ -25,6 +25,7 @@ mod parts;
 mod plan;
 mod program;
 mod quant;
+mod record;
 mod sign;
 mod task;
 mod tensor;
@@ -32,7 +33,7 @@ mod view;
 #[cfg(feature = "write")]
 mod write;
 
-pub use digest::{digest, verify};
+pub use digest::{digest, sha256, verify};
 pub use error::{Family, FormatError};
 #[cfg(feature = "write")]
 pub use info::{
@@ -47,13 +48,16 @@ pub use program::{
     Program, TensorIds,
 };
 pub use quant::{QParams, Requant};
+pub use record::take_record;
 #[cfg(feature = "write")]
 pub use sign::with_signature;
 pub use sign::{
     SIGN_BYTES, SIGN_CONTEXT, SIGN_ED25519, SignatureRecord, signature_of, signed_message,
 };
 pub use task::{Colour, Fit, Preprocess, Task, TaskRecord};
-pub use tensor::{Class, DType, MAX_RANK, RawTensor, TENSOR_RECORD_BYTES, TensorInfo, elements};
+pub use tensor::{
+    Class, DType, Extent, MAX_RANK, RawTensor, TENSOR_RECORD_BYTES, TensorInfo, elements,
+};
 pub use view::ModelView;
 #[cfg(feature = "write")]
 pub use write::{AlignedBytes, Element, Scratch, TensorRef, WriteError, Writer, seal};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FormatError, Isa, ops::OpCode};
+use crate::{FormatError, Isa, ops::OpCode, take_record};
 
 /// Most operators of a model.
 pub const MAX_OPERATORS: u16 = 4096;
@@ -29,7 +29,8 @@ pub(crate) struct RawProgram {
 /// An entry point; its segments follow.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct RawEntry<'m> {
-    pub(crate) name: &'m str,
+    /// UTF-8. A device has no use for it.
+    pub(crate) name: &'m [u8],
     pub(crate) inputs: &'m [u8],
     pub(crate) outputs: &'m [u8],
     pub(crate) segment_count: u8,
@@ -108,10 +109,8 @@ pub struct Operator<'m> {
 impl<'m> Operator<'m> {
     /// Decodes its parameters; `None` where the bytes are not exactly such parameters.
     pub fn params<P: Deserialize<'m>>(&self) -> Option<P> {
-        match postcard::take_from_bytes(self.attributes) {
-            Ok((params, [])) => Some(params),
-            _ => None,
-        }
+        let mut rest = self.attributes;
+        take_record(&mut rest).filter(|_| rest.is_empty())
     }
 }
 
@@ -133,8 +132,8 @@ impl<'m> Operators<'m> {
             return Ok(None);
         }
         let damaged = FormatError::Operator { index };
-        let (raw, rest) =
-            postcard::take_from_bytes::<RawOperator<'m>>(self.rest).map_err(|_| damaged)?;
+        let mut rest = self.rest;
+        let raw: RawOperator<'m> = take_record(&mut rest).ok_or(damaged)?;
         let code = OpCode::from_code(raw.code).ok_or(FormatError::OperatorCode {
             index,
             code: raw.code,
@@ -186,8 +185,6 @@ pub struct Program<'m> {
     pub arena_tensor_count: u16,
     /// How many operators there are.
     pub operator_count: u16,
-    /// Name of the entry point.
-    pub entry_name: &'m str,
     /// Inputs of the model.
     pub inputs: TensorIds<'m>,
     /// Outputs of the model.
@@ -198,7 +195,8 @@ pub struct Program<'m> {
 impl<'m> Program<'m> {
     pub(crate) fn decode(section: &'m [u8]) -> Result<Self, FormatError> {
         let damaged = FormatError::Program;
-        let (raw, rest) = postcard::take_from_bytes::<RawProgram>(section).map_err(|_| damaged)?;
+        let mut rest = section;
+        let raw: RawProgram = take_record(&mut rest).ok_or(damaged)?;
         let isa = Isa::ALL
             .get(usize::from(raw.isa))
             .copied()
@@ -209,12 +207,11 @@ impl<'m> Program<'m> {
         if raw.entry_count != 1 {
             return Err(FormatError::Entry);
         }
-        let (entry, rest) = postcard::take_from_bytes::<RawEntry<'m>>(rest).map_err(|_| damaged)?;
+        let entry: RawEntry<'m> = take_record(&mut rest).ok_or(damaged)?;
         if entry.segment_count != 1 {
             return Err(FormatError::Entry);
         }
-        let (segment, operators) =
-            postcard::take_from_bytes::<RawSegment>(rest).map_err(|_| damaged)?;
+        let segment: RawSegment = take_record(&mut rest).ok_or(damaged)?;
         if segment.kind != SEGMENT_CPU
             || segment.first_operator != 0
             || segment.operator_count != raw.operator_count
@@ -227,10 +224,9 @@ impl<'m> Program<'m> {
             macs: raw.macs,
             arena_tensor_count: raw.arena_tensor_count,
             operator_count: raw.operator_count,
-            entry_name: entry.name,
             inputs: TensorIds::new(entry.inputs, MAX_BORDER).ok_or(FormatError::Limit)?,
             outputs: TensorIds::new(entry.outputs, MAX_BORDER).ok_or(FormatError::Limit)?,
-            operators,
+            operators: rest,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::FormatError;
+use crate::{FormatError, take_record};
 
 /// How a picture of another size becomes the input's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,9 +100,8 @@ pub struct TaskRecord<'m> {
 impl<'m> TaskRecord<'m> {
     /// Reads the section. Bytes behind are those of a later minor version, and ignored.
     pub(crate) fn decode(section: &'m [u8]) -> Result<Self, FormatError> {
-        postcard::take_from_bytes(section)
-            .map(|(record, _)| record)
-            .map_err(|_| FormatError::Task)
+        let mut rest = section;
+        take_record(&mut rest).ok_or(FormatError::Task)
     }
 
     /// The name of a class.

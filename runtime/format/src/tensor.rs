@@ -150,6 +150,21 @@ pub struct RawTensor {
     pub dims: [u32; MAX_RANK],
 }
 
+/// Where a tensor lies and what it holds: what an operator needs to know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Which memory.
+    pub class: Class,
+    /// Element type.
+    pub dtype: DType,
+    /// Byte offset in that memory.
+    pub offset: u32,
+    /// Bytes.
+    pub len_bytes: u32,
+    /// Elements.
+    pub len: u32,
+}
+
 /// A tensor whose record has been checked.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TensorInfo {
@@ -176,6 +191,17 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
+    /// Where it lies and what it holds.
+    pub fn extent(&self) -> Extent {
+        Extent {
+            class: self.class,
+            dtype: self.dtype,
+            offset: self.offset,
+            len_bytes: self.len_bytes,
+            len: self.len,
+        }
+    }
+
     /// The sizes in use.
     pub fn shape(&self) -> &[u32] {
         self.dims

@@ -5,7 +5,8 @@ use bytemuck::AnyBitPattern;
 use crate::layout::{self, Sections};
 use crate::plan::{self, RecordFault};
 use crate::{
-    Class, DType, FormatError, Parts, Program, QParams, RawTensor, Tag, TaskRecord, TensorInfo,
+    Class, DType, Extent, FormatError, Parts, Program, QParams, RawTensor, Tag, TaskRecord,
+    TensorInfo,
 };
 
 /// A model file whose structure has been proved.
@@ -98,24 +99,13 @@ impl<'m> ModelView<'m> {
     /// The tensor of that index.
     pub fn tensor(&self, index: u16) -> Option<TensorInfo> {
         let record = self.tensors.get(usize::from(index))?;
-        let dtype = DType::from_code(record.dtype)?;
-        let len = match dtype {
-            DType::S8 | DType::U8 => record.len_bytes,
-            DType::S16 | DType::U16 => record.len_bytes >> 1,
-            DType::S32 | DType::U32 | DType::F32 => record.len_bytes >> 2,
-            // An odd count of elements leaves half a byte; the sizes have it.
-            DType::S4 => record
-                .dims
-                .iter()
-                .take(usize::from(record.rank))
-                .fold(1, |len, &size| size.wrapping_mul(len)),
-        };
+        let extent = extent(record)?;
         Some(TensorInfo {
-            class: Class::from_code(record.class)?,
-            dtype,
-            offset: record.offset,
-            len_bytes: record.len_bytes,
-            len,
+            class: extent.class,
+            dtype: extent.dtype,
+            offset: extent.offset,
+            len_bytes: extent.len_bytes,
+            len: extent.len,
             first_step: record.first_step,
             last_step: record.last_step,
             qparams: QParams {
@@ -127,8 +117,13 @@ impl<'m> ModelView<'m> {
         })
     }
 
+    /// Where the tensor of that index lies, and what it holds.
+    pub fn extent(&self, index: u16) -> Option<Extent> {
+        extent(self.tensors.get(usize::from(index))?)
+    }
+
     /// The elements of a constant, in place; `None` where the tensor is no constant or `T` not of its element size.
-    pub fn constant<T: AnyBitPattern>(&self, tensor: &TensorInfo) -> Option<&'m [T]> {
+    pub fn constant<T: AnyBitPattern>(&self, tensor: &Extent) -> Option<&'m [T]> {
         if tensor.class != Class::Constant {
             return None;
         }
@@ -172,4 +167,27 @@ impl<'m> ModelView<'m> {
     pub fn info(&self) -> Result<Option<crate::Info>, FormatError> {
         self.info.map(crate::Info::decode).transpose()
     }
+}
+
+#[inline(never)]
+fn extent(record: &RawTensor) -> Option<Extent> {
+    let dtype = DType::from_code(record.dtype)?;
+    let len = match dtype {
+        DType::S8 | DType::U8 => record.len_bytes,
+        DType::S16 | DType::U16 => record.len_bytes >> 1,
+        DType::S32 | DType::U32 | DType::F32 => record.len_bytes >> 2,
+        // An odd count of elements leaves half a byte; the sizes have it.
+        DType::S4 => record
+            .dims
+            .iter()
+            .take(usize::from(record.rank))
+            .fold(1, |len, &size| size.wrapping_mul(len)),
+    };
+    Some(Extent {
+        class: Class::from_code(record.class)?,
+        dtype,
+        offset: record.offset,
+        len_bytes: record.len_bytes,
+        len,
+    })
 }

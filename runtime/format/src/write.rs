@@ -17,8 +17,8 @@ use crate::layout::{
 use crate::ops::{IndexType, OpCode, OpError, Operands, Params};
 use crate::program::{MAX_OPERATORS, RawEntry, RawOperator, RawProgram, RawSegment, SEGMENT_CPU};
 use crate::{
-    Class, DType, FormatError, Info, Isa, MAX_RANK, ModelView, QParams, RawTensor, Tag, TaskRecord,
-    TensorInfo,
+    Class, DType, Extent, FormatError, Info, Isa, MAX_RANK, ModelView, QParams, RawTensor, Tag,
+    TaskRecord,
 };
 
 /// A tensor of a [`Writer`].
@@ -244,11 +244,11 @@ impl Writer {
         scratch: Scratch,
     ) -> Result<(), WriteError> {
         let code = <P as Params<'_>>::CODE;
-        let infos = |refs: &[TensorRef]| refs.iter().map(|&t| self.info(t)).collect::<Vec<_>>();
+        let extents = |refs: &[TensorRef]| refs.iter().map(|&t| self.extent(t)).collect::<Vec<_>>();
         params
             .check(&Operands {
-                inputs: &infos(inputs),
-                outputs: &infos(outputs),
+                inputs: &extents(inputs),
+                outputs: &extents(outputs),
             })
             .map_err(|error| WriteError::Operator {
                 layer: layer.to_string(),
@@ -351,7 +351,7 @@ impl Writer {
             operator_count,
         });
         program.extend(encode(&RawEntry {
-            name: entry_name,
+            name: entry_name.as_bytes(),
             inputs: &packed(inputs),
             outputs: &packed(outputs),
             segment_count: 1,
@@ -421,9 +421,9 @@ impl Writer {
         Ok(TensorRef(self.tensors.len() - 1))
     }
 
-    fn info(&self, tensor: TensorRef) -> TensorInfo {
+    fn extent(&self, tensor: TensorRef) -> Extent {
         let record = &self.tensors[tensor.0].record;
-        TensorInfo {
+        Extent {
             class: if record.class == Class::Arena as u8 {
                 Class::Arena
             } else {
@@ -433,14 +433,6 @@ impl Writer {
             offset: record.offset,
             len_bytes: record.len_bytes,
             len: record.dims.iter().take(usize::from(record.rank)).product(),
-            first_step: 0,
-            last_step: 0,
-            qparams: QParams {
-                scale: record.scale,
-                zero_point: record.zero_point,
-            },
-            rank: record.rank,
-            dims: record.dims,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Runs reference and kernel under test, and compares.
 
 use ocellus_format::{
-    Class, DType, MAX_RANK, QParams, TensorInfo,
+    Class, DType, Extent,
     ops::{OpError, Operands, Params},
 };
 
@@ -79,33 +79,25 @@ pub(crate) fn accept_output<'de, P: Params<'de>>(
     constants: bool,
     (output_dtype, output_len): (DType, usize),
 ) -> Result<(), Fault> {
-    let info = |class, dtype, len: usize| TensorInfo {
+    let extent = |class, dtype, len: usize| Extent {
         class,
         dtype,
         offset: 0,
         len_bytes: 0,
         len: len as u32,
-        first_step: 0,
-        last_step: 0,
-        qparams: QParams {
-            scale: 1.0,
-            zero_point: 0,
-        },
-        rank: 1,
-        dims: [0; MAX_RANK],
     };
-    let mut infos = [info(Class::Arena, DType::S8, 0); 16];
-    for (index, (slot, &(dtype, len))) in infos.iter_mut().zip(inputs).enumerate() {
+    let mut extents = [extent(Class::Arena, DType::S8, 0); 16];
+    for (index, (slot, &(dtype, len))) in extents.iter_mut().zip(inputs).enumerate() {
         let class = if constants && index > 0 {
             Class::Constant
         } else {
             Class::Arena
         };
-        *slot = info(class, dtype, len);
+        *slot = extent(class, dtype, len);
     }
-    let outputs = [info(Class::Arena, output_dtype, output_len)];
+    let outputs = [extent(Class::Arena, output_dtype, output_len)];
     let operands = Operands {
-        inputs: &infos[..inputs.len()],
+        inputs: &extents[..inputs.len()],
         outputs: &outputs,
     };
     p.check(&operands).map_err(Fault::Refused)

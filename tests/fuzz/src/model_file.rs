@@ -160,8 +160,8 @@ fn read_all(view: &ModelView<'_>) {
     for index in 0..view.tensor_count() as u16 {
         let info = view.tensor(index).expect("a proved file has its tensors");
         assert!(info.shape().len() <= ocellus::format::MAX_RANK);
-        let _ = view.constant::<u8>(&info).map(<[u8]>::len);
-        let _ = view.constant::<i32>(&info).map(<[i32]>::len);
+        let _ = view.constant::<u8>(&info.extent()).map(<[u8]>::len);
+        let _ = view.constant::<i32>(&info.extent()).map(<[i32]>::len);
     }
     assert_eq!(
         view.program().operators().count(),

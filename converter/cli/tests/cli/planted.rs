@@ -61,7 +61,7 @@ fn layers(file: &[u8], input: &[f32]) -> Vec<Layer> {
         {
             continue;
         }
-        let bytes: &[u8] = view.constant(&constant).unwrap();
+        let bytes: &[u8] = view.constant(&constant.extent()).unwrap();
         let output = usize::from(operator.outputs.iter().next().unwrap());
         let tensor = interpreter.info().tensor_names[output].clone();
         let tapped = &taps[&tensor];

@@ -1,7 +1,7 @@
 //! The program of the device: its operators, tensors and constants, before memory is planned.
 
 use ocellus_format::ops::{self, IndexType, OpCode, OpError, Operands, Params};
-use ocellus_format::{Class, DType, MAX_RANK, QParams, TensorInfo};
+use ocellus_format::{Class, DType, Extent, MAX_RANK, QParams};
 use ocellus_kernels::select::Operator;
 
 /// An operator with its parameters.
@@ -238,34 +238,25 @@ impl DeviceProgram {
         self.nodes.iter().map(|node| node.op.macs()).sum()
     }
 
-    /// The record that the device's checks see, but for memory.
-    pub(crate) fn info(&self, operand: Operand) -> TensorInfo {
-        let (class, dtype, shape, qparams) = match operand {
+    /// What the device's checks see of an operand, but for where it lies.
+    pub(crate) fn extent(&self, operand: Operand) -> Extent {
+        let (class, dtype, shape) = match operand {
             Operand::Tensor(index) => {
                 let t = &self.tensors[index];
-                (Class::Arena, t.dtype(), &t.shape, Some(t.qparams))
+                (Class::Arena, t.dtype(), &t.shape)
             }
             Operand::Constant(index) => {
                 let c = &self.constants[index];
-                (Class::Constant, c.values.dtype(), &c.shape, c.qparams)
+                (Class::Constant, c.values.dtype(), &c.shape)
             }
         };
         let len: usize = shape.iter().product();
-        let (rank, dims) = dims(shape);
-        TensorInfo {
+        Extent {
             class,
             dtype,
             offset: 0,
             len_bytes: dtype.bytes(len as u64).unwrap_or(0) as u32,
             len: len as u32,
-            first_step: 0,
-            last_step: 0,
-            qparams: qparams.unwrap_or(QParams {
-                scale: 0.0,
-                zero_point: 0,
-            }),
-            rank,
-            dims,
         }
     }
 }

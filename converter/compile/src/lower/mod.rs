@@ -407,9 +407,9 @@ impl Lowering<'_> {
         let output = self.add_tensor(tensor_name, shape, (qparams, index));
         let infos: Vec<_> = inputs
             .iter()
-            .map(|&operand| self.lowered.program.info(operand))
+            .map(|&operand| self.lowered.program.extent(operand))
             .collect();
-        let written = [self.lowered.program.info(Operand::Tensor(output))];
+        let written = [self.lowered.program.extent(Operand::Tensor(output))];
         op.check(&Operands {
             inputs: &infos,
             outputs: &written,

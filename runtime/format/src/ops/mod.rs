@@ -43,7 +43,7 @@ pub use window::Window2d;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Class, DType, TensorInfo};
+use crate::{Class, DType, Extent};
 
 /// Operators, by their number in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ pub enum OpCode {
 }
 
 impl OpCode {
-    /// Every operator, in the order of the numbers.
+    /// Every operator, in the order of the numbers, from 1 on.
     pub const ALL: [OpCode; 27] = [
         OpCode::Conv2d,
         OpCode::DepthwiseConv2d,
@@ -140,7 +140,7 @@ impl OpCode {
 
     /// Reads the number in a file.
     pub fn from_code(code: u8) -> Option<OpCode> {
-        OpCode::ALL.into_iter().find(|op| *op as u8 == code)
+        OpCode::ALL.get(usize::from(code).wrapping_sub(1)).copied()
     }
 
     /// The operator's name, spelled the same in every layer.
@@ -236,9 +236,9 @@ pub trait Params<'de>: Copy + Serialize + Deserialize<'de> {
 #[derive(Clone, Copy, Debug)]
 pub struct Operands<'a> {
     /// In the order that the operator documents.
-    pub inputs: &'a [TensorInfo],
+    pub inputs: &'a [Extent],
     /// In the order that the operator documents.
-    pub outputs: &'a [TensorInfo],
+    pub outputs: &'a [Extent],
 }
 
 impl Operands<'_> {
