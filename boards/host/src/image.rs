@@ -7,8 +7,8 @@ use std::process::Stdio;
 
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 use ocellus_board_file::Board;
-use ocellus_format::ModelView;
 use ocellus_format::ops::OpCode;
+use ocellus_format::{ModelView, Task};
 use ocellus_setup::{DeviceToolchain, Host, Progress, device_toolchain};
 use sha2::{Digest, Sha256};
 
@@ -48,6 +48,47 @@ impl OperatorSet {
                 .collect::<Vec<_>>()
                 .join(","),
         }
+    }
+}
+
+/// What an image can do beside loading a model, running it, and telling what it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Operators that it links.
+    pub operators: OperatorSet,
+    /// Frames of the board's camera become inputs, and outputs become answers, as the model's task section says.
+    pub vision: bool,
+}
+
+impl Contents {
+    /// Everything.
+    pub const ALL: Contents = Contents {
+        operators: OperatorSet::All,
+        vision: true,
+    };
+
+    /// What a run of the model needs, from inputs that are set to outputs that are read.
+    pub fn run(model: &ModelView<'_>) -> Contents {
+        Contents {
+            operators: OperatorSet::of(model),
+            vision: false,
+        }
+    }
+
+    /// What a run needs, and what the model's task section asks for, where there is one that asks for something.
+    pub fn of(model: &ModelView<'_>) -> Contents {
+        let record = model.task().ok().flatten();
+        Contents {
+            vision: record.is_some_and(|record| {
+                record.preprocess.is_some() || !matches!(record.task, Task::None)
+            }),
+            ..Contents::run(model)
+        }
+    }
+
+    /// A name for the set, unlike that of any other.
+    fn key(&self) -> String {
+        self.operators.list() + if self.vision { "+vision" } else { "" }
     }
 }
 
@@ -106,11 +147,11 @@ pub struct Image {
 pub fn build_image(
     host: &Host,
     board: &Board,
-    operators: &OperatorSet,
+    contents: &Contents,
     variant: Variant,
     progress: &dyn Progress,
 ) -> Result<Option<Image>, BoardError> {
-    build(host, board, operators, variant, None, progress)
+    build(host, board, contents, variant, None, progress)
 }
 
 /// Builds the firmware for a board without operating system that loads models only of this signer, an Ed25519 public key; `None` for others,
@@ -121,7 +162,7 @@ pub fn build_image(
 pub fn build_signed_image(
     host: &Host,
     board: &Board,
-    operators: &OperatorSet,
+    contents: &Contents,
     signer: &[u8; 32],
     progress: &dyn Progress,
 ) -> Result<Option<Image>, BoardError> {
@@ -131,7 +172,7 @@ pub fn build_signed_image(
     build(
         host,
         board,
-        operators,
+        contents,
         Variant::Plain,
         Some(signer),
         progress,
@@ -141,7 +182,7 @@ pub fn build_signed_image(
 fn build(
     host: &Host,
     board: &Board,
-    operators: &OperatorSet,
+    contents: &Contents,
     variant: Variant,
     signer: Option<&[u8; 32]>,
     progress: &dyn Progress,
@@ -172,16 +213,16 @@ fn build(
         variant,
         signer: signer.as_deref(),
     };
-    let built = compile(host, board, &toolchain, &folder, operators, features);
+    let built = compile(host, board, &toolchain, &folder, contents, features);
     progress.end(built.is_ok());
     let built = built?;
 
     let name = if board.is_bare_metal() {
-        let what = operators.list() + signer.as_deref().unwrap_or_default();
+        let what = contents.key() + signer.as_deref().unwrap_or_default();
         let digest = hex(&Sha256::digest(what)[..4]);
         format!("{}-{digest}.elf", variant.name())
     } else {
-        // A process holds every operator.
+        // A process holds everything.
         format!("{}.elf", variant.name())
     };
     let elf = folder.join(name);
@@ -211,7 +252,7 @@ fn compile(
     board: &Board,
     toolchain: &DeviceToolchain,
     folder: &Path,
-    operators: &OperatorSet,
+    contents: &Contents,
     features: Features<'_>,
 ) -> Result<PathBuf, BoardError> {
     let mut flags = Vec::new();
@@ -233,7 +274,10 @@ fn compile(
             "OCELLUS_BOARD",
             fs::canonicalize(&board.path).map_err(BoardError::io(&board.path))?,
         );
-        command.env("OCELLUS_OPERATORS", operators.list());
+        command.env("OCELLUS_OPERATORS", contents.operators.list());
+        if contents.vision {
+            command.args(["--features", "vision"]);
+        }
     } else {
         command.args(["--package", package, "--bin", package]);
     }

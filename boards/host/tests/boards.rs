@@ -8,7 +8,7 @@ use ocellus::{Engine, Model, OpTable};
 use ocellus_board_api::PixelFormat;
 use ocellus_board_file::{Board, Role};
 use ocellus_board_host::{
-    Answer, DeviceError, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image, run,
+    Answer, Contents, DeviceError, Event, Frame, Image, Job, Step, Variant, build_image, run,
 };
 use ocellus_format::ops::Lookup;
 use ocellus_format::{
@@ -50,17 +50,17 @@ fn expected(file: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
     (data, (0..outputs).map(bytes).collect())
 }
 
-fn prepare(name: &str, operators: &OperatorSet, variant: Variant) -> (Host, Board, Option<Image>) {
+fn prepare(name: &str, contents: &Contents, variant: Variant) -> (Host, Board, Option<Image>) {
     let host = Host::here().expect("the source tree");
     let board = Board::find(name).expect("a board of the tree");
     ensure(&Need::for_board(&board), &host, &Terminal::new()).expect("emulator and compiler");
     let image =
-        build_image(&host, &board, operators, variant, &Terminal::new()).expect("the image builds");
+        build_image(&host, &board, contents, variant, &Terminal::new()).expect("the image builds");
     (host, board, image)
 }
 
 fn answers_like_the_definition(name: &str) {
-    let (host, board, image) = prepare(name, &OperatorSet::All, Variant::Plain);
+    let (host, board, image) = prepare(name, &Contents::ALL, Variant::Plain);
     if let Some(image) = image.as_ref().filter(|_| board.is_bare_metal()) {
         assert_eq!(
             image.panic_symbols,
@@ -174,7 +174,7 @@ fn answers_like_the_definition(name: &str) {
 
 /// An arena of three parts gives the same bytes, wherever the parts lie; the board says where.
 fn runs_in_parts(name: &str) {
-    let (host, board, image) = prepare(name, &OperatorSet::All, Variant::Plain);
+    let (host, board, image) = prepare(name, &Contents::ALL, Variant::Plain);
     let (input, outputs) = expected(&sample::every_operator());
     let file = sample::every_operator_in_parts();
     let aligned = AlignedBytes::from(file.as_slice());
@@ -286,7 +286,7 @@ fn negative() -> Vec<u8> {
 }
 
 fn sees_like_the_pc(name: &str) {
-    let (host, board, image) = prepare(name, &OperatorSet::All, Variant::Plain);
+    let (host, board, image) = prepare(name, &Contents::ALL, Variant::Plain);
     let mut job = Job::new(negative());
     let (width_px, height_px) = (1280, 926);
     let pixels = (0..u32::from(width_px) * u32::from(height_px) * 2)

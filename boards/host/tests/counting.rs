@@ -4,7 +4,7 @@
 mod sample;
 
 use ocellus_board_file::Board;
-use ocellus_board_host::{Answer, Job, OperatorSet, Step, Variant, build_image, run};
+use ocellus_board_host::{Answer, Contents, Job, Step, Variant, build_image, run};
 use ocellus_cycles::plugin_argument;
 use ocellus_cycles::report::{Kind, Report};
 use ocellus_format::ops::OpCode;
@@ -18,7 +18,7 @@ fn count(name: &str, variant: Variant) -> Report {
     let board = Board::find(name).expect("a board of the tree");
     ensure(&Need::for_board(&board), &host, &Terminal::new()).expect("emulator and compiler");
     let plugin = cycles_plugin(&host, &Terminal::new()).expect("the counter builds");
-    let image = build_image(&host, &board, &OperatorSet::All, variant, &Terminal::new())
+    let image = build_image(&host, &board, &Contents::ALL, variant, &Terminal::new())
         .expect("the image builds");
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("counts.json");

@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 
 use ocellus_board_file::Board;
 use ocellus_board_host::{
-    Answer, BoardError, DeviceError, Image, Job, OperatorSet, Step, Variant, build_image, run,
+    Answer, BoardError, Contents, DeviceError, Image, Job, OperatorSet, Step, Variant, build_image,
+    run,
 };
 use ocellus_format::ops::OpCode;
 use ocellus_setup::{Host, Need, Terminal, ensure};
 
-fn prepare(operators: &OperatorSet, variant: Variant) -> (Host, Board, Image) {
+fn prepare(contents: &Contents, variant: Variant) -> (Host, Board, Image) {
     let host = Host::here().expect("the source tree");
     let board = Board::find("qemu-m4").expect("a board of the tree");
     ensure(&Need::for_board(&board), &host, &Terminal::new()).expect("emulator and compiler");
     let image =
-        build_image(&host, &board, operators, variant, &Terminal::new()).expect("the image builds");
+        build_image(&host, &board, contents, variant, &Terminal::new()).expect("the image builds");
     (host, board, image.expect("a bare-metal board has an image"))
 }
 
@@ -27,9 +28,12 @@ fn ask(host: &Host, board: &Board, image: &Image, job: &Job) -> Result<Vec<Answe
 
 #[test]
 fn an_image_holds_only_the_operators_asked_for() {
-    let some = OperatorSet::Only([OpCode::Conv2d, OpCode::Softmax].into());
+    let some = Contents {
+        operators: OperatorSet::Only([OpCode::Conv2d, OpCode::Softmax].into()),
+        vision: false,
+    };
     let (host, board, small) = prepare(&some, Variant::Plain);
-    let (.., whole) = prepare(&OperatorSet::All, Variant::Plain);
+    let (.., whole) = prepare(&Contents::ALL, Variant::Plain);
     assert!(
         small.code_bytes < whole.code_bytes,
         "{} and {} bytes",
@@ -52,7 +56,7 @@ fn an_image_holds_only_the_operators_asked_for() {
 
 #[test]
 fn a_damaged_model_is_refused_by_name() {
-    let (host, board, image) = prepare(&OperatorSet::All, Variant::Plain);
+    let (host, board, image) = prepare(&Contents::ALL, Variant::Plain);
     let mut model = sample::every_operator();
     let last = model.len() - 1;
     model[last] ^= 1;
@@ -74,7 +78,7 @@ fn a_damaged_model_is_refused_by_name() {
 
 #[test]
 fn a_model_larger_than_every_slot_is_refused_before_starting() {
-    let (host, board, image) = prepare(&OperatorSet::All, Variant::Plain);
+    let (host, board, image) = prepare(&Contents::ALL, Variant::Plain);
     let mut job = Job::new(vec![0; 64 << 20]);
     job.steps = vec![Step::Load];
     let error = ask(&host, &board, &image, &job).expect_err("no room");
@@ -83,7 +87,7 @@ fn a_model_larger_than_every_slot_is_refused_before_starting() {
 
 #[test]
 fn a_dead_emulator_is_reported_with_what_it_said() {
-    let (host, board, mut image) = prepare(&OperatorSet::All, Variant::Plain);
+    let (host, board, mut image) = prepare(&Contents::ALL, Variant::Plain);
     image.elf = host.root.join("boards/qemu/no-such-image.elf");
     let mut job = Job::new(Vec::new());
     job.steps = vec![Step::Hello];
@@ -104,7 +108,7 @@ fn a_dead_emulator_is_reported_with_what_it_said() {
 
 #[test]
 fn a_silent_board_is_stopped() {
-    let (host, board, image) = prepare(&OperatorSet::All, Variant::Conformance);
+    let (host, board, image) = prepare(&Contents::ALL, Variant::Conformance);
     let mut job = Job::new(Vec::new());
     // More cases than it can run in that time, and the first word comes after an operator's last one.
     job.steps = vec![Step::Conformance { cases: 1_000_000 }];

@@ -224,6 +224,9 @@ pub(crate) struct BuildArgs {
     /// `model`: the operators of this model; `all`: every operator, for devices whose model will be updated alone.
     #[arg(long, value_name = "WHICH", default_value = "model", value_parser = ["model", "all"])]
     pub(crate) operators: String,
+    /// Leaves out the camera and the decoding of outputs that the model's recipe speaks of: inputs are set, outputs are read.
+    #[arg(long)]
+    pub(crate) without_vision: bool,
     /// The image loads models only that this public key has signed.
     #[arg(long, value_name = "NAME.pub.pem")]
     pub(crate) require_signature: Option<PathBuf>,
@@ -234,7 +237,7 @@ pub(crate) struct FlashArgs {
     #[command(flatten)]
     pub(crate) build: BuildArgs,
     /// A picture in front of the board's virtual camera.
-    #[arg(long, value_name = "PICTURE")]
+    #[arg(long, value_name = "PICTURE", conflicts_with = "without_vision")]
     pub(crate) camera: Option<PathBuf>,
 }
 

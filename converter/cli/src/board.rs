@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use ocellus_board_api::PixelFormat;
 use ocellus_board_file::{Board, Role, Slot};
 use ocellus_board_host::{
-    Answer, Event, Frame, Image, Job, OperatorSet, Step, Variant, build_image, build_signed_image,
+    Answer, Contents, Event, Frame, Image, Job, Step, Variant, build_image, build_signed_image,
 };
 use ocellus_compile::budget::{OverBudget, Region, fit as fit_regions, places};
 use ocellus_compile::interpret::{Outcome, Tapped};
@@ -158,15 +158,37 @@ pub(crate) struct Ready {
     pub(crate) image: Option<Image>,
 }
 
-/// Gets what is missing and builds the image with the operators of a model, or with all.
+/// What an image for a model holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Every operator, for models to come; else the model's.
+    pub(crate) all_operators: bool,
+    /// Camera and tasks, where the model's task section asks for them or other models may.
+    pub(crate) vision: bool,
+}
+
+impl Wanted {
+    /// What a run needs, from inputs that are set to outputs that are read.
+    pub(crate) const RUN: Wanted = Wanted {
+        all_operators: false,
+        vision: false,
+    };
+    /// What the model asks for.
+    pub(crate) const MODEL: Wanted = Wanted {
+        all_operators: false,
+        vision: true,
+    };
+}
+
+/// Gets what is missing and builds the image for a model.
 pub(crate) fn prepare(
     board: Board,
     file: &ModelFile,
-    all_operators: bool,
+    wanted: Wanted,
     variant: Variant,
 ) -> Result<Ready> {
-    let (host, operators) = needs(&board, file, all_operators)?;
-    let image = build_image(&host, &board, &operators, variant, &Terminal::new())?;
+    let (host, contents) = needs(&board, file, wanted)?;
+    let image = build_image(&host, &board, &contents, variant, &Terminal::new())?;
     Ok(Ready { host, board, image })
 }
 
@@ -174,11 +196,11 @@ pub(crate) fn prepare(
 pub(crate) fn prepare_signed(
     board: Board,
     file: &ModelFile,
-    all_operators: bool,
+    wanted: Wanted,
     signer: &[u8; 32],
 ) -> Result<Ready> {
-    let (host, operators) = needs(&board, file, all_operators)?;
-    let image = build_signed_image(&host, &board, &operators, signer, &Terminal::new())?;
+    let (host, contents) = needs(&board, file, wanted)?;
+    let image = build_signed_image(&host, &board, &contents, signer, &Terminal::new())?;
     if image.is_none() {
         bail!(
             "board `{}` has an operating system, and its firmware runs the file that its owner names; --require-signature is for boards without one",
@@ -188,15 +210,15 @@ pub(crate) fn prepare_signed(
     Ok(Ready { host, board, image })
 }
 
-fn needs(board: &Board, file: &ModelFile, all_operators: bool) -> Result<(Host, OperatorSet)> {
+fn needs(board: &Board, file: &ModelFile, wanted: Wanted) -> Result<(Host, Contents)> {
     let host = Host::here()?;
     ensure(&Need::for_board(board), &host, &Terminal::new())?;
-    let operators = if all_operators {
-        OperatorSet::All
-    } else {
-        OperatorSet::of(&file.view()?)
+    let mut contents = match wanted.all_operators {
+        true => Contents::ALL,
+        false => Contents::of(&file.view()?),
     };
-    Ok((host, operators))
+    contents.vision &= wanted.vision;
+    Ok((host, contents))
 }
 
 /// Has a conversation, with a bar for the operators of each inference.
@@ -317,7 +339,11 @@ pub(crate) fn run(board: Board, file: &ModelFile, given: &[Given]) -> Result<(Ra
     let (inputs, geometry) = quantized_inputs(file, given)?;
     check_startable(&board)?;
     check_sizes(&board, file)?;
-    let ready = prepare(board, file, false, Variant::Plain)?;
+    let wanted = match given {
+        [Given::Picture(_)] => Wanted::MODEL,
+        _ => Wanted::RUN,
+    };
+    let ready = prepare(board, file, wanted, Variant::Plain)?;
     let mut job = Job::new(file.bytes.to_vec());
     job.steps = vec![Step::Hello, Step::Load];
     match given {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use ocellus_board_file::{Board, Role, Slot};
-use ocellus_board_host::{Image, OperatorSet, Variant, build_image};
+use ocellus_board_host::{Contents, Image, Variant, build_image};
 use ocellus_compile::report::PartReport;
 use ocellus_report::{Part, Region};
 use ocellus_setup::{DeviceToolchain, Host, Terminal};
@@ -11,7 +11,7 @@ use crate::board::part_slots;
 use crate::output::{grouped, table};
 use crate::source::ModelFile;
 
-/// The image for a model on a board without operating system; `None` for others, and, with a note, where its compiler is not here.
+/// The image for a run of a model on a board without operating system; `None` for others, and, with a note, where its compiler is not here.
 pub(crate) fn image(board: &Board, file: &ModelFile) -> Result<Option<Image>> {
     let Some(triple) = board.triple.as_ref().filter(|_| board.is_bare_metal()) else {
         return Ok(None);
@@ -23,8 +23,8 @@ pub(crate) fn image(board: &Board, file: &ModelFile) -> Result<Option<Image>> {
         );
         return Ok(None);
     }
-    let operators = OperatorSet::of(&file.view()?);
-    let built = build_image(&host, board, &operators, Variant::Plain, &Terminal::new())?;
+    let contents = Contents::run(&file.view()?);
+    let built = build_image(&host, board, &contents, Variant::Plain, &Terminal::new())?;
     Ok(built)
 }
 

@@ -5,7 +5,8 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-mod capture;
+#[cfg(not(feature = "vision"))]
+mod blind;
 mod conformance;
 mod idle;
 mod loaded;
@@ -13,13 +14,16 @@ pub mod markers;
 mod place;
 #[cfg(feature = "signed")]
 mod signed;
-mod task;
+#[cfg(feature = "vision")]
+mod vision;
 mod watch;
 mod wire;
 
 use ocellus::OpTable;
 use ocellus_board_api::{Board, LinkError};
 
+#[cfg(not(feature = "vision"))]
+use blind as vision;
 use idle::Desk;
 use wire::Wire;
 

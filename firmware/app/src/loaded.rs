@@ -1,18 +1,17 @@
 //! Requests with a model in its arena.
 
-use ocellus::format::MAX_PARTS;
+use ocellus::format::{MAX_PARTS, sha256};
 use ocellus::kernels::Kernels;
 use ocellus::{Engine, Model};
 use ocellus_board_api::{Camera, Clock, Link, LinkError, MemorySlots};
-use ocellus_image::Geometry;
 use ocellus_protocol::{DeviceError, MAX_MESSAGE_BYTES, Request, Response};
-use sha2::{Digest, Sha256};
 
 use crate::idle::Desk;
 use crate::place::{Places, place};
+use crate::vision::Vision;
 use crate::watch::{MAX_TAPS, Taps, Undisturbed, Watch};
 use crate::wire::Wire;
-use crate::{Next, capture, markers, task};
+use crate::{Next, markers};
 
 /// Loads the model and answers until it is to be loaded again.
 pub(crate) fn load_and_serve<K: Kernels, L: Link>(
@@ -43,11 +42,10 @@ pub(crate) fn load_and_serve<K: Kernels, L: Link>(
     })?;
     let mut session = Session {
         desk,
-        camera,
+        vision: Vision::new(camera),
         clock,
         loaded,
         taps: Taps::default(),
-        geometry: None,
     };
     session.serve(frames)
 }
@@ -98,12 +96,10 @@ impl<K: Kernels> Loaded<'_, '_, K> {
 /// A loaded model and the conversation about it.
 struct Session<'s, 'b, 'm, 'a, K: 'static, L, C, T> {
     desk: &'s mut Desk<'b, K, L>,
-    camera: &'s mut C,
+    vision: Vision<'s, C>,
     clock: &'s mut T,
     loaded: Loaded<'m, 'a, K>,
     taps: Taps,
-    /// How the last frame became the input.
-    geometry: Option<Geometry>,
 }
 
 impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, T> {
@@ -117,16 +113,19 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
                     offset,
                     data,
                 } => self.set_input(index, offset, data)?,
-                Request::Capture { index } => self.capture(index, frames)?,
+                Request::Capture { index } => self.vision.capture(
+                    &mut self.loaded.engine,
+                    index,
+                    frames,
+                    &mut self.desk.wire,
+                )?,
                 Request::Tap { tensor } => self.tap(tensor)?,
                 Request::Infer { progress } => self.infer(progress)?,
                 Request::GetOutput { index, offset, len } => self.get_output(index, offset, len)?,
                 Request::HashOutput { index } => self.hash_output(index)?,
-                Request::Task => task::report(
-                    &self.loaded.engine,
-                    self.geometry.as_ref(),
-                    &mut self.desk.wire,
-                )?,
+                Request::Task => self
+                    .vision
+                    .report(&self.loaded.engine, &mut self.desk.wire)?,
                 request => {
                     if request == Request::Memory {
                         self.loaded.send_parts(&mut self.desk.wire)?;
@@ -141,7 +140,7 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
     }
 
     fn set_input(&mut self, index: u8, offset: u32, data: &[u8]) -> Result<(), LinkError> {
-        self.geometry = None;
+        self.vision.forget();
         let Some(input) = self.loaded.engine.input(usize::from(index)) else {
             return self.desk.wire.refuse(DeviceError::NoSuchTensor {
                 index: u16::from(index),
@@ -153,40 +152,16 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
         let rest = input.values.get_mut(start..).unwrap_or_default();
         match rest.get_mut(..data.len()) {
             Some(piece) => {
-                piece.copy_from_slice(data);
+                // Not `copy_from_slice`, which panics where lengths differ: the compiler does not always see that they do not.
+                for (to, &from) in piece.iter_mut().zip(data) {
+                    *to = from;
+                }
                 self.desk.wire.answer(&Response::Done)
             }
             None => self
                 .desk
                 .wire
                 .refuse(DeviceError::OutOfRange { tensor_bytes }),
-        }
-    }
-
-    fn capture(&mut self, index: u8, frames: &mut MemorySlots<'_>) -> Result<(), LinkError> {
-        self.geometry = None;
-        let preprocess = match self.loaded.engine.model().view().task() {
-            Ok(record) => record.and_then(|record| record.preprocess),
-            Err(error) => return self.desk.wire.refuse(DeviceError::Load(error.into())),
-        };
-        let Some(preprocess) = preprocess else {
-            return self.desk.wire.refuse(DeviceError::NoTask);
-        };
-        let Some(input) = self.loaded.engine.input(usize::from(index)) else {
-            return self.desk.wire.refuse(DeviceError::NoSuchTensor {
-                index: u16::from(index),
-            });
-        };
-        match capture::capture(self.camera, frames, &preprocess, input) {
-            Ok(captured) => {
-                self.geometry = Some(captured.geometry);
-                self.desk.wire.answer(&Response::Captured {
-                    width_px: captured.info.width_px,
-                    height_px: captured.info.height_px,
-                    region: captured.region,
-                })
-            }
-            Err(error) => self.desk.wire.refuse(error),
         }
     }
 
@@ -276,7 +251,7 @@ impl<K: Kernels, L: Link, C: Camera, T: Clock> Session<'_, '_, '_, '_, K, L, C, 
         };
         let bytes: &[u8] = bytemuck::try_cast_slice(output.values).unwrap_or_default();
         self.desk.wire.answer(&Response::OutputHash {
-            sha256: Sha256::digest(bytes).into(),
+            sha256: sha256(bytes),
         })
     }
 }

@@ -299,7 +299,7 @@ pub enum DeviceError {
     Camera(CameraFault),
     /// A model is loaded, and its arena is the memory that the request needs; send the request before [`Request::Load`].
     ArenaInUse,
-    /// The firmware was built without what the request needs (conformance cases); build that image.
+    /// The firmware was built without what the request needs (camera and tasks, conformance cases); build that image.
     NotInImage,
     /// Too many tensors are tapped at once.
     TooManyTaps {

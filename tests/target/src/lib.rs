@@ -8,7 +8,7 @@ use std::path::Path;
 
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 use ocellus_board_file::Board;
-use ocellus_board_host::{Image, OperatorSet, Variant, build_image};
+use ocellus_board_host::{Contents, Image, Variant, build_image};
 use ocellus_setup::{Host, Need, Terminal, ensure};
 
 /// A board whose compiler and emulator are installed.
@@ -38,14 +38,8 @@ impl Target {
     ///
     /// # Panics
     /// Where it does not build, or the board is the PC itself.
-    pub fn image(&self, operators: &OperatorSet, variant: Variant) -> Image {
-        match build_image(
-            &self.host,
-            &self.board,
-            operators,
-            variant,
-            &Terminal::new(),
-        ) {
+    pub fn image(&self, contents: &Contents, variant: Variant) -> Image {
+        match build_image(&self.host, &self.board, contents, variant, &Terminal::new()) {
             Ok(Some(image)) => image,
             Ok(None) => panic!("{} has no image", self.board.name),
             Err(error) => panic!("{error}"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ocellus_board_file::Board;
-use ocellus_board_host::{OperatorSet, Variant, build_signed_image};
+use ocellus_board_host::{Contents, OperatorSet, Variant, build_signed_image};
 use ocellus_cases::choice;
 use ocellus_format::Isa;
 use ocellus_format::ops::OpCode;
@@ -25,14 +25,14 @@ const FORBIDDEN: [&str; 8] = [
 /// Seeds that show which kernels an instruction set has.
 const SEEDS: u64 = 200;
 
-fn linked(target: &Target, operators: &OperatorSet, variant: Variant) -> Linked {
-    Linked::read(&target.image(operators, variant).elf)
+fn linked(target: &Target, contents: &Contents, variant: Variant) -> Linked {
+    Linked::read(&target.image(contents, variant).elf)
 }
 
 fn cannot_panic_or_format(name: &str) {
     let target = Target::named(name);
     for variant in [Variant::Plain, Variant::Profile] {
-        let image = linked(&target, &OperatorSet::All, variant);
+        let image = linked(&target, &Contents::ALL, variant);
         assert_eq!(
             image.with_any(&FORBIDDEN),
             Vec::<&str>::new(),
@@ -55,14 +55,14 @@ fn holds_the_kernels_that_are_chosen(name: &str) {
     let isa = Isa::from_name(target.board.isa.name()).expect("the board's instruction set");
     let module = format!("ocellus_kernels::{}::", isa.name().replace('-', "_"));
     let operators = accelerated(isa);
-    let plain = linked(&target, &OperatorSet::All, Variant::Plain);
+    let plain = linked(&target, &Contents::ALL, Variant::Plain);
     assert_eq!(
         plain.with_any(&[&module]).is_empty(),
         operators.is_empty(),
         "{name}: kernels in the image, kernels that are chosen: {operators:?}"
     );
     // A kernel with one caller is inlined into it. The cases call each one a second time.
-    let cases = linked(&target, &OperatorSet::All, Variant::Conformance);
+    let cases = linked(&target, &Contents::ALL, Variant::Conformance);
     for op in operators {
         let (own, method) = (
             format!("{module}{}::", op.name()),
@@ -110,10 +110,10 @@ bare_metal! {
 #[test]
 fn only_an_image_that_requires_signatures_links_them() {
     let target = Target::named("qemu-m4");
-    let plain = linked(&target, &OperatorSet::All, Variant::Plain);
+    let plain = linked(&target, &Contents::ALL, Variant::Plain);
     assert_eq!(plain.with_any(&["ed25519"]), Vec::<&str>::new());
     let (host, board) = (&target.host, &target.board);
-    let signed = build_signed_image(host, board, &OperatorSet::All, &[9; 32], &Terminal::new());
+    let signed = build_signed_image(host, board, &Contents::ALL, &[9; 32], &Terminal::new());
     let signed = signed.expect("it builds").expect("an image");
     let signed = Linked::read(&signed.elf);
     assert!(!signed.with_any(&["ed25519"]).is_empty());
@@ -136,11 +136,7 @@ fn every_bare_metal_board_is_tested() {
 /// The search for forbidden code finds it where it is: a program with an operating system can panic and format.
 #[test]
 fn a_process_can_panic_and_format() {
-    let image = linked(
-        &Target::named("qemu-a53"),
-        &OperatorSet::All,
-        Variant::Plain,
-    );
+    let image = linked(&Target::named("qemu-a53"), &Contents::ALL, Variant::Plain);
     for path in ["core::panicking", "core::fmt::", "alloc::"] {
         assert!(!image.with_any(&[path]).is_empty(), "{path}");
     }
@@ -150,10 +146,13 @@ fn a_process_can_panic_and_format() {
 fn an_operator_that_is_not_asked_for_is_not_linked() {
     let target = Target::named("qemu-m4");
     let few = [OpCode::Conv2d, OpCode::Add];
-    let all = linked(&target, &OperatorSet::All, Variant::Plain);
+    let all = linked(&target, &Contents::ALL, Variant::Plain);
     let small = linked(
         &target,
-        &OperatorSet::Only(few.into_iter().collect()),
+        &Contents {
+            operators: OperatorSet::Only(few.into_iter().collect()),
+            vision: false,
+        },
         Variant::Plain,
     );
     // The engine's function that runs an operator exists once an operator.
@@ -172,13 +171,68 @@ fn an_operator_that_is_not_asked_for_is_not_linked() {
             .filter(|function| function.contains("ocellus_kernels::"))
             .count()
     };
+    // A kernel with one caller is inlined into it. The cases call each one a second time.
+    let cases = linked(&target, &Contents::ALL, Variant::Conformance);
     assert!(
-        kernels_of(&all, OpCode::Softmax) > 0 && kernels_of(&all, OpCode::Prelu) > 0,
+        kernels_of(&cases, OpCode::Softmax) > 0 && kernels_of(&cases, OpCode::Prelu) > 0,
         "the search finds kernels where they are"
     );
     for op in OpCode::ALL.into_iter().filter(|op| !few.contains(op)) {
         assert_eq!(kernels_of(&small, op), 0, "{} is linked", op.name());
     }
+}
+
+/// The images of MLPerf Tiny's models: inference, link and proof of the file, with every kernel that they may call.
+#[test]
+fn code_stays_small() {
+    use OpCode::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, Softmax};
+    let target = Target::named("qemu-m4");
+    let classes: [(&[OpCode], u64); 3] = [
+        // Image classification.
+        (
+            &[Conv2d, Add, AveragePool2d, FullyConnected, Softmax],
+            44_000,
+        ),
+        // Visual wake words, keyword spotting.
+        (
+            &[
+                Conv2d,
+                DepthwiseConv2d,
+                AveragePool2d,
+                FullyConnected,
+                Softmax,
+            ],
+            48_000,
+        ),
+        // Anomaly detection.
+        (&[FullyConnected], 28_500),
+    ];
+    for (operators, most) in classes {
+        let contents = Contents {
+            operators: OperatorSet::Only(operators.iter().copied().collect()),
+            vision: false,
+        };
+        let image = target.image(&contents, Variant::Plain);
+        assert!(
+            image.code_bytes <= most,
+            "{operators:?}: {} bytes, more than {most}",
+            image.code_bytes
+        );
+    }
+}
+
+#[test]
+fn only_an_image_with_vision_links_it() {
+    let target = Target::named("qemu-m4");
+    let blind = Contents {
+        vision: false,
+        ..Contents::ALL
+    };
+    let parts = ["ocellus_image::", "ocellus_tasks::", "vision::task"];
+    let blind = linked(&target, &blind, Variant::Plain);
+    assert_eq!(blind.with_any(&parts), Vec::<&str>::new());
+    let seeing = linked(&target, &Contents::ALL, Variant::Plain);
+    assert!(!seeing.with_any(&parts).is_empty());
 }
 
 /// `.inst.w 0xf3af8040` and its like, as they lie in memory.
@@ -195,8 +249,8 @@ const fn hint(number: u32) -> [u8; 4] {
 
 fn markers_stand_where_a_counter_finds_them(name: &str, encode: fn(u8) -> [u8; 4]) {
     let target = Target::named(name);
-    let plain = linked(&target, &OperatorSet::All, Variant::Plain);
-    let profile = linked(&target, &OperatorSet::All, Variant::Profile);
+    let plain = linked(&target, &Contents::ALL, Variant::Plain);
+    let profile = linked(&target, &Contents::ALL, Variant::Profile);
     // Inference, load, verify: each begins and ends at one place.
     for marker in [0x40, 0x50, 0x42, 0x52, 0x43, 0x53] {
         assert_eq!(plain.count(encode(marker)), 1, "{name}: {marker:#x}");

@@ -1,6 +1,6 @@
 //! Every kernel against the reference where it runs: the same cases as on the PC, in the image, in the emulator.
 
-use ocellus_board_host::{Answer, Job, OperatorSet, Step, Variant, run};
+use ocellus_board_host::{Answer, Contents, Job, Step, Variant, run};
 use ocellus_cases::{choice, describe};
 use ocellus_format::Isa;
 use ocellus_format::ops::OpCode;
@@ -13,7 +13,7 @@ const CASES: u32 = 120;
 /// the one under test.
 fn kernels_equal_the_reference(name: &str, isa: Isa) {
     let target = Target::named(name);
-    let image = target.image(&OperatorSet::All, Variant::Conformance);
+    let image = target.image(&Contents::ALL, Variant::Conformance);
     let mut job = Job::new(Vec::new());
     // A process takes the one it is told; a chip has one.
     job.isa = (!target.board.is_bare_metal()).then_some(isa);
@@ -95,7 +95,7 @@ fn a_process_finds_what_its_core_has() {
         ("qemu-max", Isa::NeonI8mm),
     ] {
         let target = Target::named(name);
-        let image = target.image(&OperatorSet::All, Variant::Conformance);
+        let image = target.image(&Contents::ALL, Variant::Conformance);
         let mut job = Job::new(Vec::new());
         job.steps = vec![Step::Hello];
         let answers = run(&target.host, &target.board, Some(&image), &job, &mut |_| ())

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use ocellus_board_file::Board;
-use ocellus_board_host::{OperatorSet, Variant, build_image};
+use ocellus_board_host::{Contents, Variant, build_image};
 use ocellus_setup::{Host, Need, Status, Terminal, ensure};
 
 use crate::steps::{Failure, call, cargo};
@@ -56,7 +56,7 @@ pub(crate) fn build(host: &Host) -> Result<(), Failure> {
         let image = build_image(
             host,
             &board,
-            &OperatorSet::All,
+            &Contents::ALL,
             Variant::Plain,
             &Terminal::new(),
         )

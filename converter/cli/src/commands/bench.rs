@@ -13,7 +13,7 @@ use ocellus_setup::{Host, Terminal, cycles_plugin};
 use serde_json::{Value, json};
 
 use crate::args::BenchArgs;
-use crate::board::{self, Ready, converse, isa_in};
+use crate::board::{self, Ready, Wanted, converse, isa_in};
 use crate::commands::convert::isa_named;
 use crate::commands::flash::memory;
 use crate::keys;
@@ -76,7 +76,7 @@ pub(crate) fn measure(
     } else {
         if let Some(signer) = &signer {
             // Says that this is for boards without operating system.
-            board::prepare_signed(board.clone(), file, false, signer)?;
+            board::prepare_signed(board.clone(), file, Wanted::RUN, signer)?;
         }
         on_this_machine(&board.name, file)
     }
@@ -181,11 +181,11 @@ fn on_emulator(
 ) -> Result<Bench> {
     board::check_sizes(&board, file)?;
     let plain = match &signer {
-        Some(signer) => board::prepare_signed(board.clone(), file, false, signer)?,
-        None => board::prepare(board.clone(), file, false, Variant::Plain)?,
+        Some(signer) => board::prepare_signed(board.clone(), file, Wanted::RUN, signer)?,
+        None => board::prepare(board.clone(), file, Wanted::RUN, Variant::Plain)?,
     };
     let (answers, totals) = counted(&plain, file)?;
-    let profile = board::prepare(board, file, false, Variant::Profile)?;
+    let profile = board::prepare(board, file, Wanted::RUN, Variant::Profile)?;
     let (_, per_layer) = counted(&profile, file)?;
     let memory = memory(&answers).context("the board did not say what memory it uses")?;
     let isa = isa_in(&answers).context("the board did not say its instruction set")?;

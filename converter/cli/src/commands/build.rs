@@ -5,7 +5,7 @@ use ocellus_board_host::{Variant, model_place};
 use serde_json::json;
 
 use crate::args::BuildArgs;
-use crate::board::{self, Ready};
+use crate::board::{self, Ready, Wanted};
 use crate::keys;
 use crate::output::{grouped, print_json};
 use crate::source::ModelFile;
@@ -48,9 +48,12 @@ pub(crate) fn run(args: &BuildArgs, json: bool) -> Result<()> {
 pub(crate) fn build(args: &BuildArgs, file: &ModelFile) -> Result<Ready> {
     let board = board::find(&args.board)?;
     board::check_sizes(&board, file).with_context(|| args.model.display().to_string())?;
-    let all = args.operators == "all";
+    let wanted = Wanted {
+        all_operators: args.operators == "all",
+        vision: !args.without_vision,
+    };
     match &args.require_signature {
-        Some(key) => board::prepare_signed(board, file, all, &keys::public(key)?),
-        None => board::prepare(board, file, all, Variant::Plain),
+        Some(key) => board::prepare_signed(board, file, wanted, &keys::public(key)?),
+        None => board::prepare(board, file, wanted, Variant::Plain),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use ocellus_board_file::Board;
-use ocellus_board_host::{Answer, Image, Job, OperatorSet, Variant, build_image, run};
+use ocellus_board_host::{Answer, Contents, Image, Job, Variant, build_image, run};
 use ocellus_format::Isa;
 use ocellus_kernels::best;
 use ocellus_setup::{Host, Need, Terminal, ensure};
@@ -46,7 +46,7 @@ pub(crate) fn member(name: &str, variant: Variant) -> Arc<Member> {
     let board = Board::find(name).expect("a board of the tree");
     ensure(&Need::for_board(&board), &host, &Terminal::new())
         .unwrap_or_else(|error| panic!("{name} cannot be tested: {error}"));
-    let image = build_image(&host, &board, &OperatorSet::All, variant, &Terminal::new())
+    let image = build_image(&host, &board, &Contents::ALL, variant, &Terminal::new())
         .unwrap_or_else(|error| panic!("{error}"));
     let isa = BOARDS
         .iter()

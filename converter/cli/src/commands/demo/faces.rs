@@ -15,7 +15,7 @@ use ocellus_tasks::{BBox, Detection};
 use super::{Inputs, MATCH_IOU, Row, convert_for, found, recipe, step};
 use crate::answer;
 use crate::args::DemoArgs;
-use crate::board;
+use crate::board::{self, Wanted};
 use crate::commands::bench::plugin_option;
 use crate::commands::convert::Calibrate;
 use crate::commands::flash::memory;
@@ -106,7 +106,7 @@ pub(super) fn run(args: &DemoArgs, inputs: &Inputs, m55: Board) -> Result<Faces>
 
     step("CenterFace in int8 on the Cortex-M55: building the image");
     board::check_sizes(&m55, &file)?;
-    let ready = board::prepare(m55, &file, false, Variant::Plain)?;
+    let ready = board::prepare(m55, &file, Wanted::MODEL, Variant::Plain)?;
     step("CenterFace in int8 on the Cortex-M55: the photograph before the camera");
     let counts = args.output.join("centerface-counts.json");
     let mut job = Job::new(file.bytes.to_vec());

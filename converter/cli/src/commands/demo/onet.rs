@@ -14,7 +14,7 @@ use super::faces::Faces;
 use super::{Inputs, Row, convert_for, recipe, step};
 use crate::answer;
 use crate::args::DemoArgs;
-use crate::board;
+use crate::board::{self, Wanted};
 use crate::commands::bench::plugin_option;
 use crate::commands::convert::Calibrate;
 use crate::commands::flash::memory;
@@ -70,7 +70,7 @@ pub(super) fn run(
 
     step("O-Net in int8 on the Cortex-M4");
     board::check_sizes(&m4, &file)?;
-    let ready = board::prepare(m4, &file, false, Variant::Plain)?;
+    let ready = board::prepare(m4, &file, Wanted::RUN, Variant::Plain)?;
     let counts = args.output.join("onet-counts.json");
     let mut totals = Totals::default();
     let mut memory_used = None;
