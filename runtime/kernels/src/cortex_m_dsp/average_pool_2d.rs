@@ -1,9 +1,10 @@
 //! The mean of each window, four channels at a time: bytes are added as 16-bit halves, and those to 32 bits before they could overflow.
 
+use core::arch::asm;
+
 use ocellus_format::{Requant, ops::AveragePool2d};
 
 use super::requantize::finish;
-use super::simd::{add_even, add_odd, word};
 use crate::{AveragePoolIo, generic::SMMLA_SHIFTS, reference};
 
 /// Channels of a word.
@@ -53,11 +54,7 @@ pub(super) fn average_pool_2d_s8(p: &AveragePool2d, io: AveragePoolIo<'_>) {
                     let iy = rows.first + row * w.dilation_h;
                     let line = (iy * w.in_w + columns.first) as usize * channels + first;
                     let step = w.dilation_w as usize * channels;
-                    for column in 0..columns.count as usize {
-                        let values = io.x.get(line + column * step..);
-                        let values = values.and_then(|values| values.first_chunk());
-                        sums.add(values.map_or(0, word));
-                    }
+                    sums.add_line(io.x.get(line..).unwrap_or(&[]), step, columns.count);
                 }
                 let y = y.get_mut(first..first + CHANNELS).unwrap_or_default();
                 for (y, sum) in y.iter_mut().zip(sums.finish()) {
@@ -106,13 +103,40 @@ struct Sums {
 }
 
 impl Sums {
-    #[inline(always)]
-    fn add(&mut self, values: u32) {
-        self.even = add_even(self.even, values);
-        self.odd = add_odd(self.odd, values);
-        self.count += 1;
-        if self.count == HALVES {
-            self.flush();
+    /// Adds `count` pixels, `step` values apart; nothing where they do not all lie in `x`.
+    fn add_line(&mut self, x: &[i8], step: usize, count: u32) {
+        let end = (count as usize).saturating_sub(1) * step + CHANNELS;
+        if end > x.len() {
+            return;
+        }
+        let mut x = x.as_ptr();
+        let mut left = count;
+        while left > 0 {
+            let some = left.min(HALVES - self.count);
+            // SAFETY: `some` rounds read a word each, `step` apart, of `count` whose last ends at `end`, inside of the slice. Every register that is written is named.
+            unsafe {
+                asm!(
+                    "2:",
+                    "ldr {values}, [{x}]",
+                    "add {x}, {x}, {step}",
+                    "subs {some}, #1",
+                    "sxtab16 {even}, {even}, {values}",
+                    "sxtab16 {odd}, {odd}, {values}, ror #8",
+                    "bne 2b",
+                    x = inout(reg) x,
+                    step = in(reg) step,
+                    some = inout(reg) some => _,
+                    even = inout(reg) self.even,
+                    odd = inout(reg) self.odd,
+                    values = out(reg) _,
+                    options(nostack, readonly),
+                );
+            }
+            self.count += some;
+            left -= some;
+            if self.count == HALVES {
+                self.flush();
+            }
         }
     }
 

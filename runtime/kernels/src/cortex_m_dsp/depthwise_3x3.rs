@@ -11,8 +11,9 @@ use core::mem::offset_of;
 
 use ocellus_format::ops::DepthwiseConv2d;
 
-use super::planes::{CHANNELS, Line, Pair};
+use super::planes::{CHANNELS, Line, Pair, pair};
 use super::requantize::Channels;
+use super::simd::word;
 use crate::ConvIo;
 use crate::generic::smmla_constant;
 use crate::select::Planes;
@@ -189,25 +190,14 @@ macro_rules! plane {
 impl State {
     /// All but the strip: where it lies, and its rows.
     fn new(
-        weights: &[i8],
+        weights: [u32; 2 * KERNEL],
         channels: &Channels<'_>,
         channel: usize,
-        in_c: usize,
         planes: &Planes,
     ) -> Option<State> {
         let shift = *channels.shifts.get(channel)?;
-        let mut pairs = [0; 2 * KERNEL];
-        for (row, pair) in pairs.chunks_exact_mut(2).enumerate() {
-            let tap = |column: usize| {
-                let tap = row * planes.outer.w_step + column * planes.inner.w_step;
-                let weight = weights.get(tap * in_c + channel).copied();
-                u32::from(i16::from(weight.unwrap_or(0)) as u16)
-            };
-            let both = [tap(0) | tap(1) << 16, tap(1) | tap(2) << 16];
-            pair.iter_mut().zip(both).for_each(|(to, both)| *to = both);
-        }
         Some(State {
-            weights: pairs,
+            weights,
             bias: *channels.bias.get(channel)?,
             multiplier: *channels.multipliers.get(channel)?,
             shift: i32::from(shift) - 32,
@@ -257,6 +247,30 @@ impl State {
     }
 }
 
+/// The weights of four channels from `first` on: for each row of the window `w0 w1` and `w1 w2`.
+fn group_weights(
+    weights: &[i8],
+    first: usize,
+    in_c: usize,
+    planes: &Planes,
+) -> [[u32; 2 * KERNEL]; CHANNELS] {
+    let mut group = [[0; 2 * KERNEL]; CHANNELS];
+    for row in 0..KERNEL {
+        let [w0, w1, w2] = [0, 1, 2].map(|column| {
+            let tap = row * planes.outer.w_step + column * planes.inner.w_step;
+            let four = weights.get(tap * in_c + first..);
+            four.and_then(|four| four.first_chunk()).map_or(0, word)
+        });
+        let both = pair(w0, w1).into_iter().zip(pair(w1, w2));
+        for (channel, (early, late)) in group.iter_mut().zip(both) {
+            if let Some([to_early, to_late]) = channel.get_mut(2 * row..2 * row + 2) {
+                (*to_early, *to_late) = (early, late);
+            }
+        }
+    }
+    group
+}
+
 /// Writes the outputs of a layer for which [`Planes`] are planned.
 pub(super) fn depthwise_3x3(
     p: &DepthwiseConv2d,
@@ -270,51 +284,51 @@ pub(super) fn depthwise_3x3(
     let Ok(buffer) = bytemuck::try_cast_slice_mut::<u8, Pair>(io.scratch) else {
         return;
     };
-    let strip_rows = planes.strip_rows;
     let outputs = io.y.len();
-    let mut first_row = 0;
-    while first_row < outer.out {
-        let rows = strip_rows.min(outer.out - first_row);
+    let padding = i16::from(p.zero_point_in) as u16;
+    let padding = [u32::from(padding) * 0x1_0001; CHANNELS];
+    for first_row in (0..outer.out).step_by(planes.strip_rows) {
+        let rows = planes.strip_rows.min(outer.out - first_row);
         let in_rows = (rows - 1) * outer.stride + KERNEL;
+        let Some(strip) = buffer.get_mut(..in_rows * row_pairs) else {
+            return;
+        };
+        // The padding is the same for all channels.
+        strip.fill(padding);
         for first in (0..in_c).step_by(CHANNELS) {
             // The last four channels may have been done in part.
             let first = first.min(in_c - CHANNELS);
-            for (row, line) in buffer.chunks_exact_mut(row_pairs).take(in_rows).enumerate() {
-                let at = (first_row * outer.stride + row).checked_sub(outer.pad);
-                let start = at
-                    .filter(|&at| at < outer.input)
-                    .map(|at| at * outer.step + first);
-                let x = start.and_then(|start| io.x.get(start..));
-                Line {
-                    x: x.unwrap_or(&[]),
-                    len: if x.is_some() { inner.input } else { 0 },
-                    step: inner.step,
-                    pad: inner.pad,
-                    zero_point: p.zero_point_in,
+            for (row, to) in strip.chunks_exact_mut(row_pairs).enumerate() {
+                let at = (first_row * outer.stride + row).wrapping_sub(outer.pad);
+                if at < outer.input {
+                    let line = Line {
+                        x: io.x.get(at * outer.step + first..).unwrap_or(&[]),
+                        len: inner.input,
+                        step: inner.step,
+                        pad: inner.pad,
+                    };
+                    line.spread(to);
                 }
-                .spread(line);
             }
-            for plane in 0..CHANNELS {
+            let weights = group_weights(io.weights, first, in_c, planes);
+            for (plane, weights) in weights.into_iter().enumerate() {
                 let channel = first + plane;
-                let Some(mut state) = State::new(io.weights, channels, channel, in_c, planes)
-                else {
+                let Some(mut state) = State::new(weights, channels, channel, planes) else {
                     return;
                 };
                 let y = first_row * outer.y_step + channel;
                 let end = y + (rows - 1) * outer.y_step + (inner.out - 1) * inner.y_step;
-                let filled = in_rows * row_pairs;
-                if end >= outputs || filled > buffer.len() {
+                if end >= outputs {
                     return;
                 }
-                state.x = buffer.as_ptr().cast::<u32>().wrapping_add(plane);
+                state.x = strip.as_ptr().cast::<u32>().wrapping_add(plane);
                 state.y = io.y.as_mut_ptr().wrapping_add(y);
                 state.rows = rows;
-                // SAFETY: `filled` pairs of the buffer are the rows that `rows` outputs read, from the plane's word of the first pair on; the last output's place, `end`, lies in `y`. The
+                // SAFETY: the strip is the rows that `rows` outputs read, each of `row_pairs`, from the plane's word of the first pair on; the last output's place, `end`, lies in `y`. The
                 // caller has seen to the shifts.
                 unsafe { state.run(row_pairs, inner.y_step, inner.stride) };
             }
         }
-        first_row += rows;
     }
     channels.clamp(io.y);
 }

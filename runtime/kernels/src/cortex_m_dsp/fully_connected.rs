@@ -2,18 +2,21 @@
 //!
 //! One row is multiplied as it lies with four channels at a time. More rows are taken as windows of a convolution are. Scratch: three widened rows.
 
-use ocellus_format::{Isa, WeightLayout, ops::FullyConnected};
+use ocellus_format::{
+    Isa, WeightLayout,
+    ops::{Conv2d, FullyConnected, Window2d},
+};
 
+use super::conv_2d::conv_2d_s8;
 use super::pair_row::pair_row;
-use super::product::Product;
 use super::requantize::Channels;
-use super::rows::{ROWS, RUN, Run, widen};
+use super::rows::RUN;
 use super::simd::{even, odd, partial_word, smlad, word};
 use crate::{ConvIo, reference, select};
 
 pub(super) fn fully_connected_s8(p: &FullyConnected, io: ConvIo<'_>) {
     let chosen = select::fully_connected(Isa::CortexMDsp, p);
-    let (rows, in_c, out_c) = (p.rows as usize, p.in_c as usize, p.out_c as usize);
+    let out_c = p.out_c as usize;
     let channels = Channels::new(io.bias, io.multipliers, io.shifts, p.output, 0, out_c);
     let enough = io.scratch.len() >= chosen.scratch_bytes as usize;
     let (Isa::CortexMDsp, true, Some(channels)) = (chosen.isa, enough, channels) else {
@@ -26,24 +29,38 @@ pub(super) fn fully_connected_s8(p: &FullyConnected, io: ConvIo<'_>) {
         );
         return;
     };
-    if rows == 1 {
+    if p.rows == 1 {
         match p.layout {
             WeightLayout::Pair2x4 => pair_row(&channels, io.weights, io.x, io.y),
             _ => plain_row(&channels, io.weights, io.x, io.y),
         }
         return;
     }
-    let wide = io.scratch.get_mut(..in_c.div_ceil(RUN) * size_of::<Run>());
-    let product = Product::new(p.layout, io.weights, channels, in_c);
-    let (Some(Ok(wide)), Some(product)) = (wide.map(bytemuck::try_cast_slice_mut), product) else {
-        return;
+    // Rows are the pixels of a layer without windows.
+    let pixels = Conv2d {
+        window: Window2d {
+            in_h: p.rows,
+            in_w: 1,
+            out_h: p.rows,
+            out_w: 1,
+            kernel_h: 1,
+            kernel_w: 1,
+            stride_h: 1,
+            stride_w: 1,
+            dilation_h: 1,
+            dilation_w: 1,
+            pad_top: 0,
+            pad_left: 0,
+        },
+        in_c: p.in_c,
+        out_c: p.out_c,
+        groups: 1,
+        zero_point_in: 0,
+        output: p.output,
+        layout: p.layout,
+        acc_bound: p.acc_bound,
     };
-    for row in (0..rows).step_by(ROWS) {
-        let places = [0, 1, 2].map(|next| (row + next).min(rows - 1));
-        let x = places.map(|row| io.x.get(row * in_c..(row + 1) * in_c).unwrap_or(&[]));
-        widen(x, wide);
-        product.three_rows(wide, io.y, places.map(|row| row * out_c));
-    }
+    conv_2d_s8(&pixels, io);
 }
 
 /// One row with weights of which each channel's lie together.

@@ -17,6 +17,7 @@ mod product;
 mod requantize;
 mod rows;
 mod simd;
+mod windows;
 
 use ocellus_format::{Isa, ops};
 

@@ -11,7 +11,7 @@ use super::requantize::Channels;
 use super::rows::{ROWS, RUN, Run};
 
 /// Runs of one round of the inner loop; a layer whose runs are no multiple enters it in the middle.
-const ROUND: usize = 4;
+const ROUND: usize = 8;
 /// Bytes of weights of two channels in a run.
 const PAIR_RUN: usize = 2 * RUN;
 
@@ -155,7 +155,7 @@ const RUN_CODE: usize = 22 * 4;
 /// For `count` channels, two or more and even, from the first: `bias` points to as many values; `weights` to their runs; `x` plus the runs left out to the rows'. `sums` points to
 /// six integers and `count` is 2; or it is null, and `multipliers`, `shifts` point to `count` values, shifts are in `33..=55`, and `y0`, `y1`, `y2` to `count` places each.
 unsafe fn block(state: &mut State, weights: *const i8) {
-    // SAFETY: a round reads four runs of weights and rows at offsets from r1 and r0, less those that the first round skips by its entry: r0 and r1 begin as much lower, so that no
+    // SAFETY: a round reads eight runs of weights and rows at offsets from r1 and r0, less those that the first round skips by its entry: r0 and r1 begin as much lower, so that no
     // address below the runs is read. After the last round r1 is at the next two channels. Bias, multipliers and shifts are read two at a time for two channels, and
     // three times two bytes written at `y + done`. The branch into the round is to its label plus as many runs' instructions as are left out, each of RUN_CODE bytes
     // since every one is forced to four. r6 and r7, which the compiler may keep for itself, are pushed and popped with the pointer to the state; every other
@@ -187,7 +187,7 @@ unsafe fn block(state: &mut State, weights: *const i8) {
             "bx r2",
             ".p2align 2",
             "3:",
-            ".irp k, 0, 1, 2, 3",
+            ".irp k, 0, 1, 2, 3, 4, 5, 6, 7",
             "ldr.w r5, [r1, #(8 * \\k)]",
             "ldr.w r2, [r0, #(24 * \\k)]",
             "ldr.w r3, [r0, #(24 * \\k + 4)]",
@@ -211,10 +211,10 @@ unsafe fn block(state: &mut State, weights: *const i8) {
             "smlad r12, r6, r3, r12",
             "smlad lr, r6, r4, lr",
             ".endr",
-            "add.w r0, r0, #96",
-            "add.w r1, r1, #32",
+            "add.w r0, r0, #192",
+            "add.w r1, r1, #64",
             "subs r7, #1",
-            "bne 3b",
+            "bne.w 3b",
             // The second channel's sums.
             "ldr r7, [sp]",
             "sub r8, r8, r11",
@@ -268,7 +268,7 @@ unsafe fn block(state: &mut State, weights: *const i8) {
             "add r5, #2",
             "str r5, [r7, #{done}]",
             "cmp r5, r2",
-            "bne 2b",
+            "bne.w 2b",
             "b 5f",
             "4:",
             "stm r0, {{r8, r9, r10, r11, r12, lr}}",

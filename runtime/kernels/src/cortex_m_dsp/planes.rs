@@ -4,14 +4,14 @@
 
 use core::arch::asm;
 
-use super::simd::{even, odd, word};
+use super::simd::{even, odd};
 
 /// Channels at a time: a word of the input.
 pub(super) const CHANNELS: usize = 4;
 /// Two neighbours of each channel, the first in the low half.
 pub(super) type Pair = [u32; CHANNELS];
 
-/// A row of the picture along one axis.
+/// Pixels of one row of the picture, along one axis.
 #[derive(Clone, Copy)]
 pub(super) struct Line<'a> {
     /// From the first pixel's first channel of the four on.
@@ -22,61 +22,67 @@ pub(super) struct Line<'a> {
     pub(super) step: usize,
     /// Pixels of padding before the first.
     pub(super) pad: usize,
-    /// The value of padding.
-    pub(super) zero_point: i8,
 }
 
 impl Line<'_> {
-    /// Writes pairs from the padding before the first pixel on, as many as `to` has.
+    /// Writes the pixels that lie inside, as many as there is room for. The padding around them is left as it is.
+    #[inline]
     pub(super) fn spread(&self, to: &mut [Pair]) {
-        // The first pair of two pixels inside, and the first behind them that is not.
-        let first = self.pad.div_ceil(2).min(to.len());
-        let end = ((self.len + self.pad) / 2).clamp(first, to.len());
-        for (index, pair) in to.iter_mut().enumerate().take(first) {
-            *pair = self.pair(index);
+        let room = (2 * to.len()).saturating_sub(self.pad);
+        let len = self.len.min(room);
+        // With an odd padding the first pixel is the second of its pair.
+        let before = (self.pad % 2).min(len);
+        let pairs = (len - before) / 2;
+        if before > 0 {
+            self.put(0, to);
         }
-        for (index, pair) in to.iter_mut().enumerate().skip(end) {
-            *pair = self.pair(index);
+        if before + 2 * pairs < len {
+            self.put(len - 1, to);
         }
-        let start = (2 * first).saturating_sub(self.pad) * self.step;
-        let count = end - first;
-        let last = start + (2 * count).saturating_sub(1) * self.step + CHANNELS;
-        if count == 0 || last > self.x.len() {
-            return;
-        }
-        let Some(to) = to.get_mut(first..end) else {
-            return;
-        };
-        // SAFETY: `last` is the end of the last of `2 * count` words, each `step` bytes behind the one before; it lies inside `x`. `to` is `count` pairs.
-        unsafe {
-            spread_whole(
-                self.x.as_ptr().wrapping_add(start),
-                self.step,
-                count,
-                to.as_mut_ptr(),
-            );
+        let start = before * self.step;
+        let end = start + (2 * pairs).saturating_sub(1) * self.step + CHANNELS;
+        let first = self.pad.div_ceil(2);
+        if let (Some(to), 1.., true) =
+            (to.get_mut(first..first + pairs), pairs, end <= self.x.len())
+        {
+            // SAFETY: `end` is behind the last of `2 * pairs` words, each `step` bytes behind the one before; it lies inside `x`. `to` is `pairs` pairs.
+            unsafe {
+                let x = self.x.as_ptr().wrapping_add(start);
+                spread_whole(x, self.step, pairs, to.as_mut_ptr());
+            }
         }
     }
 
-    /// One pair, whatever of it is padding.
+    /// Writes one pixel.
     #[inline(never)]
-    fn pair(&self, index: usize) -> Pair {
-        let pixel = |place: usize| {
-            let inside = place.checked_sub(self.pad).filter(|&at| at < self.len);
-            inside
-                .and_then(|at| self.x.get(at * self.step..)?.first_chunk())
-                .map_or(u32::from(self.zero_point as u8) * 0x0101_0101, word)
+    fn put(&self, pixel: usize, to: &mut [Pair]) {
+        let place = self.pad + pixel;
+        let x = self.x.get(pixel * self.step..);
+        let (Some(x), Some(pair)) = (
+            x.and_then(|x| x.first_chunk::<CHANNELS>()),
+            to.get_mut(place / 2),
+        ) else {
+            return;
         };
-        let (a, b) = (pixel(2 * index), pixel(2 * index + 1));
-        let low = |a: u32, b: u32| a & 0xffff | b << 16;
-        let high = |a: u32, b: u32| a >> 16 | b & 0xffff_0000;
-        [
-            low(even(a), even(b)),
-            low(odd(a), odd(b)),
-            high(even(a), even(b)),
-            high(odd(a), odd(b)),
-        ]
+        for (pair, &x) in pair.iter_mut().zip(x) {
+            let [low, high]: &mut [u16; 2] = bytemuck::cast_mut(pair);
+            let half = if place.is_multiple_of(2) { low } else { high };
+            *half = i16::from(x) as u16;
+        }
     }
+}
+
+/// Two values of each of four channels, from a word of each.
+#[inline(always)]
+pub(super) fn pair(a: u32, b: u32) -> Pair {
+    let low = |a: u32, b: u32| a & 0xffff | b << 16;
+    let high = |a: u32, b: u32| a >> 16 | b & 0xffff_0000;
+    [
+        low(even(a), even(b)),
+        low(odd(a), odd(b)),
+        high(even(a), even(b)),
+        high(odd(a), odd(b)),
+    ]
 }
 
 /// # Safety

@@ -2,7 +2,7 @@
 
 use ocellus_format::{Requant, ops::OutputS8};
 
-use super::simd::{clamp_bytes, saturate, smmla};
+use super::simd::{beyond, clamp_bytes, saturate, smmla};
 use crate::generic::{SMMLA_SHIFTS, smmla_constant};
 use crate::reference;
 
@@ -34,7 +34,7 @@ impl<'a> Channels<'a> {
             multipliers: multipliers.get(some)?,
             shifts,
             output,
-            short: shifts.iter().all(|shift| SMMLA_SHIFTS.contains(shift)),
+            short: all_short(shifts),
         })
     }
 
@@ -66,6 +66,20 @@ impl<'a> Channels<'a> {
     pub(super) fn clamp(&self, y: &mut [i8]) {
         clamp(self.output, y);
     }
+}
+
+/// True where every shift has the short form. Four are looked at at a time.
+fn all_short(shifts: &[u8]) -> bool {
+    let (words, tail) = shifts.as_chunks::<4>();
+    let outside = words.iter().fold(0, |outside, word| {
+        outside
+            | beyond(
+                u32::from_le_bytes(*word),
+                *SMMLA_SHIFTS.start(),
+                *SMMLA_SHIFTS.end(),
+            )
+    });
+    outside == 0 && tail.iter().all(|shift| SMMLA_SHIFTS.contains(shift))
 }
 
 /// The output of a complete accumulator; `short` where its shift has the short form.

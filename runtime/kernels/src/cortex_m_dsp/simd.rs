@@ -57,28 +57,6 @@ pub(super) fn odd(word: u32) -> u32 {
     halves
 }
 
-/// Bytes 0 and 2 of `bytes` added to the 16-bit halves, wrapping.
-#[inline(always)]
-pub(super) fn add_even(halves: u32, bytes: u32) -> u32 {
-    let sums;
-    // SAFETY: arithmetic on registers.
-    unsafe {
-        asm!("sxtab16 {}, {}, {}", out(reg) sums, in(reg) halves, in(reg) bytes, options(pure, nomem, nostack, preserves_flags));
-    }
-    sums
-}
-
-/// Bytes 1 and 3 of `bytes` added to the 16-bit halves, wrapping.
-#[inline(always)]
-pub(super) fn add_odd(halves: u32, bytes: u32) -> u32 {
-    let sums;
-    // SAFETY: arithmetic on registers.
-    unsafe {
-        asm!("sxtab16 {}, {}, {}, ror #8", out(reg) sums, in(reg) halves, in(reg) bytes, options(pure, nomem, nostack, preserves_flags));
-    }
-    sums
-}
-
 /// The high word of `(acc << 32) + a * b`.
 #[inline(always)]
 pub(super) fn smmla(a: i32, b: i32, acc: i32) -> i32 {
@@ -120,6 +98,27 @@ pub(super) fn clamp_bytes(value: u32, min: u32, max: u32) -> u32 {
         );
     }
     clamped
+}
+
+/// 0 where each byte lies in `min..=max`, without sign.
+#[inline(always)]
+pub(super) fn beyond(bytes: u32, min: u8, max: u8) -> u32 {
+    let all = |byte: u8| u32::from(byte) * 0x0101_0101;
+    let (below, above): (u32, u32);
+    // SAFETY: arithmetic on registers.
+    unsafe {
+        asm!(
+            "uqsub8 {below}, {min}, {bytes}",
+            "uqsub8 {above}, {bytes}, {max}",
+            below = out(reg) below,
+            above = lateout(reg) above,
+            bytes = in(reg) bytes,
+            min = in(reg) all(min),
+            max = in(reg) all(max),
+            options(pure, nomem, nostack)
+        );
+    }
+    below | above
 }
 
 /// Four bytes as they lie in memory.

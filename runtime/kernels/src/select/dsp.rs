@@ -30,14 +30,20 @@ pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
     })
 }
 
-/// True where the columns of a window's row lie side by side in the input and are a whole number of runs.
+/// True where each window is a piece of the input and the next one follows it.
+pub(crate) fn is_contiguous(p: &ops::Conv2d) -> bool {
+    let w = &p.window;
+    is_pointwise(p) && p.groups == 1 && (w.stride_h, w.stride_w) == (1, 1) && w.in_w == w.out_w
+}
+
+/// Values of a window's row from which on that pays for being widened by itself.
+const ROW_MIN: u32 = 16;
+
+/// True where the columns of a window's row lie side by side in the input and are a whole number of runs, not too few.
 pub(crate) fn gathers_rows(p: &ops::Conv2d) -> bool {
     let w = &p.window;
-    p.groups == 1
-        && w.dilation_w == 1
-        && w.kernel_w
-            .checked_mul(p.in_c)
-            .is_some_and(|len| len.is_multiple_of(RUN))
+    let is_long = |len: u32| len.is_multiple_of(RUN) && (len >= ROW_MIN || w.kernel_h == 1);
+    p.groups == 1 && w.dilation_w == 1 && w.kernel_w.checked_mul(p.in_c).is_some_and(is_long)
 }
 
 fn conv_2d(p: &ops::Conv2d) -> Option<(&'static str, u32)> {
@@ -45,18 +51,20 @@ fn conv_2d(p: &ops::Conv2d) -> Option<(&'static str, u32)> {
         return None;
     }
     let wide = wide_bytes(p.taps())?;
-    if is_pointwise(p) {
-        return Some(("conv_2d_1x1", wide));
-    }
-    let rows = if gathers_rows(p) {
-        1
+    let (kernel, values) = if is_contiguous(p) {
+        let whole = p.taps().is_multiple_of(RUN);
+        ("conv_2d_1x1", if whole { 0 } else { p.taps() })
+    } else if gathers_rows(p) {
+        ("conv_2d", p.window.kernel_w * p.group_in_c())
     } else {
-        p.window.kernel_h
+        ("conv_2d", p.taps())
     };
-    let copies = (p.window.kernel_w * p.group_in_c())
-        .checked_mul(rows)?
-        .checked_mul(ROWS)?;
-    Some(("conv_2d", wide.checked_add(copies)?))
+    let copies = if values == 0 {
+        0
+    } else {
+        copies_bytes(values)?
+    };
+    Some((kernel, wide.checked_add(copies)?))
 }
 
 /// Few rows are read where they lie.
@@ -66,12 +74,23 @@ fn fully_connected_bytes(p: &ops::FullyConnected) -> Option<u32> {
     } else if p.rows == 1 {
         Some(0)
     } else {
-        wide_bytes(p.in_c)
+        let copies = if p.in_c.is_multiple_of(RUN) {
+            0
+        } else {
+            p.in_c
+        };
+        wide_bytes(p.in_c)?.checked_add(copies_bytes(copies)?)
     }
 }
 
 fn reads(layout: WeightLayout) -> bool {
     matches!(layout, WeightLayout::Portable | WeightLayout::Pair2x4)
+}
+
+/// Three rows of so many values, one behind the other, and what is written behind the last by whole words.
+fn copies_bytes(values: u32) -> Option<u32> {
+    let all = values.checked_mul(ROWS)?.checked_add(RUN - 1)?;
+    all.checked_next_multiple_of(RUN)
 }
 
 /// Three rows of so many values in 16 bits, in whole runs.

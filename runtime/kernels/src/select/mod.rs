@@ -9,12 +9,8 @@ mod neon;
 mod x86;
 
 #[cfg(ocellus_isa = "cortex_m_dsp")]
-pub(crate) use dsp::{Planes, gathers_rows};
-#[cfg(any(
-    ocellus_isa = "cortex_m_dsp",
-    target_arch = "x86_64",
-    target_arch = "aarch64"
-))]
+pub(crate) use dsp::{Planes, gathers_rows, is_contiguous};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use helium::is_pointwise;
 #[cfg(ocellus_isa = "helium")]
 pub(crate) use helium::{CHANNELS_MAX, LANES, Planes, is_direct, rescales_bytes};
