@@ -251,8 +251,8 @@ fn same_everywhere(model: &Model, boards: &[&str]) -> bool {
     expected[0] != expected[1]
 }
 
-const EVERYWHERE: [&str; 7] = {
-    let mut names = [""; 7];
+const EVERYWHERE: [&str; BOARDS.len()] = {
+    let mut names = [""; BOARDS.len()];
     let mut i = 0;
     while i < names.len() {
         names[i] = BOARDS[i].0;
@@ -368,12 +368,12 @@ fn mobilenet_v1() {
 
 #[test]
 fn ultraface() {
-    real(&ULTRAFACE, &["host", "qemu-a53", "qemu-a76", "qemu-m55"]);
+    real(&ULTRAFACE, &["host", "qemu-a53", "qemu-a76", "qemu-max", "qemu-m55"]);
 }
 
 #[test]
 fn fastestdet() {
-    real(&FASTESTDET, &["host", "qemu-a53", "qemu-a76"]);
+    real(&FASTESTDET, &["host", "qemu-a53", "qemu-a76", "qemu-max"]);
 }
 
 #[test]
