@@ -368,7 +368,10 @@ fn mobilenet_v1() {
 
 #[test]
 fn ultraface() {
-    real(&ULTRAFACE, &["host", "qemu-a53", "qemu-a76", "qemu-max", "qemu-m55"]);
+    real(
+        &ULTRAFACE,
+        &["host", "qemu-a53", "qemu-a76", "qemu-max", "qemu-m55"],
+    );
 }
 
 #[test]
