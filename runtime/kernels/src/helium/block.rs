@@ -128,11 +128,15 @@ impl<'a> Channels<'a> {
             return None;
         }
         let (blocks, tail) = (rows / ROWS, rows % ROWS);
-        self.blocks(x.as_ptr(), step, [ROWS, blocks], y.as_mut_ptr());
-        let done = blocks * ROWS;
-        let x = x.as_ptr().wrapping_add(done * step);
-        let y = y.as_mut_ptr().wrapping_add(done * pixel);
-        self.blocks(x, step, [tail, usize::from(tail > 0)], y);
+        let (x, y) = (x.as_ptr(), y.as_mut_ptr());
+        if blocks > 0 {
+            self.blocks(x, step, [ROWS, blocks], y);
+        }
+        if tail > 0 {
+            let done = blocks * ROWS;
+            let (x, y) = (x.wrapping_add(done * step), y.wrapping_add(done * pixel));
+            self.blocks(x, step, [tail, 1], y);
+        }
         Some(())
     }
 
@@ -163,11 +167,9 @@ impl<'a> Channels<'a> {
         Some(())
     }
 
-    /// `blocks` times `rows` of up to four rows, whose inputs and outputs [`Channels::rows`] measured.
+    /// `blocks` times, at least once, `rows` of one to four rows, whose inputs and outputs [`Channels::rows`] measured.
+    #[inline(never)]
     fn blocks(&self, x: *const i8, step: usize, [rows, blocks]: [usize; 2], y: *mut i8) {
-        if blocks == 0 {
-            return;
-        }
         let pixel = usize::from(self.lanes.places[2]);
         // Four bits of the predicate a pixel, the upper two for the second channel.
         let pairs = (1 << (4 * rows)) - 1;

@@ -1,15 +1,15 @@
 //! 2-D convolution of `s8` by `s8`, one weight scale an output channel.
 //!
-//! Four output pixels at a time: their taps are gathered into an im2col row each, then multiplied with [channels](super::block) of one group. A 1x1 kernel of
+//! Four to sixteen output pixels at a time: their taps are gathered into an im2col row each, then multiplied with [channels](super::block) of one group. A 1x1 kernel of
 //! stride 1 needs no gathering: its rows are the input's, but for the last ones where a row is read beyond its end.
 //!
-//! Scratch: the rescales of some channels, then four im2col rows.
+//! Scratch: the rescales of some channels, then as many im2col rows.
 
 use core::ops::Range;
 
 use ocellus_format::{Isa, ops::Conv2d};
 
-use super::block::{Channels, ROWS, row_len};
+use super::block::{Channels, row_len};
 use super::copy::{copy_pieces, fill};
 use super::requantize::{Rescale, rescales};
 use super::window::{self, Inside};
@@ -81,8 +81,9 @@ fn gathered_rows(
     let w = &p.window;
     let pixels = w.out_h as usize * w.out_w as usize;
     let mut taps = Taps::new(p, x, group);
-    for first in (0..pixels).step_by(ROWS) {
-        let count = ROWS.min(pixels - first);
+    let batch = rows.len().checked_div(row)?.max(1);
+    for first in (0..pixels).step_by(batch) {
+        let count = batch.min(pixels - first);
         let mut gathered = 0;
         while gathered < count {
             let to = rows.get_mut(gathered * row..)?;

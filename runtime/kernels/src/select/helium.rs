@@ -68,9 +68,14 @@ fn fully_connected_bytes(p: &ops::FullyConnected) -> Option<u32> {
     rescales_bytes(p.out_c).checked_add(rows)
 }
 
-/// Four rows of inputs in whole runs.
+/// Bytes of gathered rows, about.
+const ROWS_BYTES: u32 = 1280;
+
+/// Rows of inputs in whole runs: four of them, or up to sixteen while they are short.
 fn rows_bytes(taps: u32) -> Option<u32> {
-    taps.checked_next_multiple_of(16)?.checked_mul(4)
+    let row = taps.checked_next_multiple_of(16)?;
+    let fours = (ROWS_BYTES / 4).checked_div(row)?.clamp(1, 4);
+    row.checked_mul(4 * fours)
 }
 
 /// Output channels whose rescales are held at a time, an even count.
