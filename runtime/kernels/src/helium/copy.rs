@@ -28,7 +28,7 @@ pub(super) fn copy(to: &mut [i8], from: &[i8]) {
 }
 
 /// Copies `groups` times `pieces` of `len` bytes; groups and pieces begin so many bytes from each other as the steps say. Nothing happens where that leaves a slice.
-#[inline]
+#[inline(never)]
 pub(super) fn copy_pieces(
     to: &mut [i8],
     [to_group, to_piece]: [usize; 2],

@@ -5,20 +5,25 @@
 // Vector instructions exist only as `asm!`; each block states why its pointers stay inside the slices it was given.
 #![allow(unsafe_code)]
 
-mod add;
 mod block;
 mod conv_2d;
 mod copy;
 mod depthwise_conv_2d;
 mod depthwise_planes;
+mod elementwise;
 mod fully_connected;
+mod movement;
 mod pool;
 mod requantize;
+mod resize_bilinear;
+mod softmax;
 mod window;
 
 use ocellus_format::{Isa, ops};
 
-use crate::{AveragePoolIo, BinaryIo, ConvIo, Kernels, UnaryIo};
+use crate::{
+    AveragePoolIo, BinaryIo, ConvIo, IndexedIo, Kernels, LookupIo, PreluIo, SoftmaxIo, UnaryIo,
+};
 
 /// The proof that the chip has the vector extension: the build was for one that has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,6 +60,58 @@ impl Kernels for Helium {
     }
 
     fn add_s8(self, p: &ops::Add, io: BinaryIo<'_>) {
-        add::add_s8(p, io);
+        elementwise::add_s8(p, io);
+    }
+
+    fn mul_s8(self, p: &ops::Mul, io: BinaryIo<'_>) {
+        elementwise::mul_s8(p, io);
+    }
+
+    fn minimum_s8(self, p: &ops::Minimum, io: BinaryIo<'_>) {
+        elementwise::minimum_s8(p, io);
+    }
+
+    fn maximum_s8(self, p: &ops::Maximum, io: BinaryIo<'_>) {
+        elementwise::maximum_s8(p, io);
+    }
+
+    fn lookup_s8(self, p: &ops::Lookup, io: LookupIo<'_>) {
+        elementwise::lookup_s8(p, io);
+    }
+
+    fn prelu_s8(self, p: &ops::Prelu, io: PreluIo<'_>) {
+        elementwise::prelu_s8(p, io);
+    }
+
+    fn softmax_s8(self, p: &ops::Softmax, io: SoftmaxIo<'_>) {
+        softmax::softmax_s8(p, io);
+    }
+
+    fn concat_s8(self, p: &ops::Concat, column: usize, total: usize, io: UnaryIo<'_>) {
+        movement::concat_s8(p, column, total, io);
+    }
+
+    fn slice_s8(self, p: &ops::Slice, io: UnaryIo<'_>) {
+        movement::slice_s8(p, io);
+    }
+
+    fn pad_s8(self, p: &ops::Pad, io: UnaryIo<'_>) {
+        movement::pad_s8(p, io);
+    }
+
+    fn transpose_s8(self, p: &ops::Transpose, io: UnaryIo<'_>) {
+        movement::transpose_s8(p, io);
+    }
+
+    fn gather_s8(self, p: &ops::Gather, io: IndexedIo<'_>) {
+        movement::gather_s8(p, io);
+    }
+
+    fn resize_nearest_s8(self, p: &ops::ResizeNearest, io: IndexedIo<'_>) {
+        movement::resize_nearest_s8(p, io);
+    }
+
+    fn resize_bilinear_s8(self, p: &ops::ResizeBilinear, io: IndexedIo<'_>) {
+        resize_bilinear::resize_bilinear_s8(p, io);
     }
 }

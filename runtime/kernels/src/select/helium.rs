@@ -12,8 +12,20 @@ pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
         Operator::DepthwiseConv2d(p) => ("depthwise_conv_2d", depthwise_bytes(p)?),
         Operator::MaxPool2d(_) => ("max_pool_2d", 0),
         Operator::AveragePool2d(_) => ("average_pool_2d", 0),
-        // Nothing is repeated: one row.
-        Operator::Add(p) if row_axis(&p.binary) == Some(0) => ("add", 0),
+        Operator::Add(p) => row_axis(&p.binary).map(|_| ("add", 0))?,
+        Operator::Mul(p) => row_axis(&p.binary).map(|_| ("mul", 0))?,
+        Operator::Minimum(p) => row_axis(&p.binary).map(|_| ("minimum", 0))?,
+        Operator::Maximum(p) => row_axis(&p.binary).map(|_| ("maximum", 0))?,
+        Operator::Lookup(_) => ("lookup", 0),
+        Operator::Prelu(_) => ("prelu", 0),
+        Operator::Softmax(_) => ("softmax", 0),
+        Operator::Concat(_) => ("concat", 0),
+        Operator::Slice(_) => ("slice", 0),
+        Operator::Pad(_) => ("pad", 0),
+        Operator::Transpose(_) => ("transpose", 0),
+        Operator::Gather(_) => ("gather", 0),
+        Operator::ResizeNearest(_) => ("resize_nearest", 0),
+        Operator::ResizeBilinear(_) => ("resize_bilinear", 0),
         _ => return None,
     };
     Some(Choice {

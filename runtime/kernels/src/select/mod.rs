@@ -18,6 +18,7 @@ pub(crate) use helium::{CHANNELS_MAX, LANES, Planes, is_direct, rescales_bytes};
 pub(crate) use neon::{NEON_ROWS_BYTES, NEON_RUNS_MAX, NEON_TAPS_MAX};
 #[cfg(any(
     ocellus_isa = "cortex_m_dsp",
+    ocellus_isa = "helium",
     target_arch = "x86_64",
     target_arch = "aarch64"
 ))]
