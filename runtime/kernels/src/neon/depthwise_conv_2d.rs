@@ -4,6 +4,7 @@
 //! by itself. Input rows are copied with their padding, and with each channel repeated where there is a channel multiplier.
 
 use core::arch::{aarch64::*, asm};
+use core::mem::MaybeUninit;
 
 use ocellus_format::{Isa, ops::DepthwiseConv2d};
 
@@ -51,8 +52,9 @@ pub(super) fn depthwise_conv_2d_s8(
         return;
     }
     // A block reads sixteen weights of a tap; fewer channels than that are padded.
-    let mut narrow = [0; WINDOW_MAX * LANES];
+    let mut narrow;
     let (weights, weights_stride) = if out_c < LANES {
+        narrow = [0; WINDOW_MAX * LANES];
         for (to, from) in narrow
             .chunks_exact_mut(LANES)
             .zip(weights.chunks_exact(out_c))
@@ -82,22 +84,25 @@ pub(super) fn depthwise_conv_2d_s8(
     let finish = Finish::new(p.output);
     for first in (0..out_c).step_by(BLOCKS * LANES) {
         let end = out_c.min(first + BLOCKS * LANES);
-        let mut scales = [[Scales::NONE; 2]; BLOCKS];
+        let mut scales = [const { MaybeUninit::<[Scales; 2]>::uninit() }; BLOCKS];
         let starts = || {
             (first..end)
                 .step_by(LANES)
                 .map(|start| start.min(out_c.saturating_sub(LANES)))
         };
+        let (scales, _) = scales.split_at_mut((end - first).div_ceil(LANES));
         for (scales, start) in scales.iter_mut().zip(starts()) {
-            *scales = [0, 8].map(|half| {
+            scales.write([0, 8].map(|half| {
                 let some = (start + half).min(out_c)..(start + half + 8).min(out_c);
                 Scales::new(
                     &bias[some.clone()],
                     &multipliers[some.clone()],
                     &shifts[some],
                 )
-            });
+            }));
         }
+        // SAFETY: there is a start for each of them, and the loop has written them all.
+        let scales = unsafe { scales.assume_init_ref() };
         lines.for_each(|line| {
             let mut taps = [0; WINDOW_MAX];
             let Some(taps) = taps.get_mut(..window) else {

@@ -301,21 +301,20 @@ pub(super) fn zeroed(bytes: &mut [MaybeUninit<i8>]) -> &mut [i8] {
 /// Places weights of a channel, from `tap` on, in a panel from the channel's first place on.
 fn place_weights<P: Product>(lane: &mut [i8], tap: usize, weights: &[i8]) {
     let row = P::INTERLEAVE * P::STEP;
-    let mut tap = tap;
+    let (first, mut tap) = (tap, tap);
     let mut rest = weights;
-    while !rest.is_empty() {
-        let (step, within) = (tap / P::STEP, tap % P::STEP);
-        let some = rest.len().min(P::STEP - within);
-        let to = step * row + within;
-        if some == P::STEP {
-            lane[to..to + P::STEP].copy_from_slice(&rest[..P::STEP]);
-        } else {
-            for (to, &from) in lane[to..to + some].iter_mut().zip(rest) {
-                *to = from;
-            }
+    if tap.is_multiple_of(P::STEP) {
+        let steps = rest.chunks_exact(P::STEP);
+        tap += rest.len() - steps.remainder().len();
+        rest = steps.remainder();
+        let places = lane[first / P::STEP * row..].chunks_mut(row);
+        for (to, from) in places.zip(steps) {
+            to[..P::STEP].copy_from_slice(from);
         }
-        tap += some;
-        rest = &rest[some..];
+    }
+    for &weight in rest {
+        lane[tap / P::STEP * row + tap % P::STEP] = weight;
+        tap += 1;
     }
 }
 

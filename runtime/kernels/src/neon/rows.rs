@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 use ocellus_format::ops::Window2d;
 
-use super::product::{Line, Lines, zeroed};
+use super::product::{Line, Lines};
 use crate::select::{NEON_ROWS_BYTES, NEON_RUNS_MAX};
 
 const BYTES: usize = NEON_ROWS_BYTES as usize;
@@ -100,7 +100,8 @@ impl Lines for PaddedRows<'_> {
         let Some(piece) = Piece::new(w, channels) else {
             return;
         };
-        let space = zeroed(&mut space[..piece.held * piece.row_bytes + SLACK]);
+        let (space, _) = space.split_at_mut(piece.held * piece.row_bytes + SLACK);
+        space[piece.held * piece.row_bytes..].fill(MaybeUninit::new(0));
         // Taps of a row of the window lie side by side, where the window has no gaps.
         let together = w.dilation_w == 1;
         let (runs_of_row, run) = if together {
@@ -127,8 +128,10 @@ impl Lines for PaddedRows<'_> {
                     let row = oy * w.stride_h as usize + index * piece.step;
                     self.copy_row(row, ox * w.stride_w as usize, &mut to[..width]);
                 }
+                // SAFETY: the first piece is the widest, whose rows fill the space but for its end, which has been filled above.
+                let x = unsafe { space.assume_init_ref() };
                 line(&Line {
-                    x: space,
+                    x,
                     first: 0,
                     stride: w.stride_w as usize * channels,
                     count: columns,
@@ -147,12 +150,12 @@ impl Lines for PaddedRows<'_> {
 
 impl PaddedRows<'_> {
     /// Copies a row from a column on, both counted from the first output's first tap.
-    fn copy_row(&self, row: usize, column: usize, to: &mut [i8]) {
+    fn copy_row(&self, row: usize, column: usize, to: &mut [MaybeUninit<i8>]) {
         let w = self.window;
         let in_c = self.channels * self.repeat;
         let (in_h, in_w) = (w.in_h as usize, w.in_w as usize);
         let Some(iy) = self.top.checked_add_unsigned(row).and_then(inside(in_h)) else {
-            to.fill(self.zero_point);
+            to.fill(MaybeUninit::new(self.zero_point));
             return;
         };
         // Columns of the picture that lie in the row.
@@ -163,22 +166,22 @@ impl PaddedRows<'_> {
         let end = (start + in_w.saturating_sub(ix)).min(width);
         let (before, rest) = to.split_at_mut(start * in_c);
         let (middle, after) = rest.split_at_mut((end - start) * in_c);
-        before.fill(self.zero_point);
-        after.fill(self.zero_point);
+        before.fill(MaybeUninit::new(self.zero_point));
+        after.fill(MaybeUninit::new(self.zero_point));
         if middle.is_empty() {
             return;
         }
         let from = (iy * in_w + ix) * self.in_c + self.first_c;
         if self.repeat == 1 && in_c == self.in_c {
             let len = middle.len();
-            middle.copy_from_slice(&self.x[from..from + len]);
+            middle.write_copy_of_slice(&self.x[from..from + len]);
         } else {
             for (to, from) in middle
                 .chunks_exact_mut(in_c)
                 .zip(self.x[from..].chunks(self.in_c))
             {
                 for (to, &from) in to.chunks_exact_mut(self.repeat).zip(from) {
-                    to.fill(from);
+                    to.fill(MaybeUninit::new(from));
                 }
             }
         }
