@@ -5,6 +5,7 @@
 // Vector instructions exist only as `asm!`; each block states why its pointers stay inside the slices it was given.
 #![allow(unsafe_code)]
 
+mod batch_mat_mul;
 mod block;
 mod conv_2d;
 mod copy;
@@ -17,12 +18,14 @@ mod pool;
 mod requantize;
 mod resize_bilinear;
 mod softmax;
+mod transpose_conv_2d;
 mod window;
 
 use ocellus_format::{Isa, ops};
 
 use crate::{
-    AveragePoolIo, BinaryIo, ConvIo, IndexedIo, Kernels, LookupIo, PreluIo, SoftmaxIo, UnaryIo,
+    AveragePoolIo, BatchMatMulIo, BinaryIo, ConvIo, IndexedIo, Kernels, LookupIo, PreluIo,
+    SoftmaxIo, UnaryIo,
 };
 
 /// The proof that the chip has the vector extension: the build was for one that has.
@@ -45,6 +48,10 @@ impl Kernels for Helium {
 
     fn depthwise_conv_2d_s8(self, p: &ops::DepthwiseConv2d, io: ConvIo<'_>) {
         depthwise_conv_2d::depthwise_conv_2d_s8(p, io);
+    }
+
+    fn transpose_conv_2d_s8(self, p: &ops::TransposeConv2d, io: ConvIo<'_>) {
+        transpose_conv_2d::transpose_conv_2d_s8(p, io);
     }
 
     fn fully_connected_s8(self, p: &ops::FullyConnected, io: ConvIo<'_>) {
@@ -109,6 +116,10 @@ impl Kernels for Helium {
 
     fn resize_nearest_s8(self, p: &ops::ResizeNearest, io: IndexedIo<'_>) {
         movement::resize_nearest_s8(p, io);
+    }
+
+    fn batch_mat_mul_s8(self, p: &ops::BatchMatMul, io: BatchMatMulIo<'_>) {
+        batch_mat_mul::batch_mat_mul_s8(p, io);
     }
 
     fn resize_bilinear_s8(self, p: &ops::ResizeBilinear, io: IndexedIo<'_>) {

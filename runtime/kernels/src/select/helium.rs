@@ -10,6 +10,7 @@ pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
         Operator::Conv2d(p) => conv_2d(p)?,
         Operator::FullyConnected(p) => ("fully_connected", fully_connected_bytes(p)?),
         Operator::DepthwiseConv2d(p) => ("depthwise_conv_2d", depthwise_bytes(p)?),
+        Operator::TransposeConv2d(p) => ("transpose_conv_2d", transpose_bytes(p)?),
         Operator::MaxPool2d(_) => ("max_pool_2d", 0),
         Operator::AveragePool2d(_) => ("average_pool_2d", 0),
         Operator::Add(p) => row_axis(&p.binary).map(|_| ("add", 0))?,
@@ -18,6 +19,7 @@ pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
         Operator::Maximum(p) => row_axis(&p.binary).map(|_| ("maximum", 0))?,
         Operator::Lookup(_) => ("lookup", 0),
         Operator::Prelu(_) => ("prelu", 0),
+        Operator::BatchMatMul(_) => ("batch_mat_mul", 0),
         Operator::Softmax(_) => ("softmax", 0),
         Operator::Concat(_) => ("concat", 0),
         Operator::Slice(_) => ("slice", 0),
@@ -54,9 +56,8 @@ pub(crate) fn is_direct(p: &ops::Conv2d) -> bool {
 }
 
 fn conv_2d(p: &ops::Conv2d) -> Option<(&'static str, u32)> {
-    // The rows of a pointwise kernel are the input's, but for those that are read beyond its end.
-    let rows = if is_direct(p) && p.taps().is_multiple_of(16) {
-        0
+    let rows = if is_direct(p) {
+        copies_bytes(p.taps())?
     } else {
         rows_bytes(p.taps())?
     };
@@ -72,12 +73,29 @@ fn fully_connected_bytes(p: &ops::FullyConnected) -> Option<u32> {
     if p.rows == 1 && p.layout == WeightLayout::Interleave2x16 {
         return Some(0);
     }
-    let rows = if p.layout == WeightLayout::Portable || p.in_c.is_multiple_of(16) {
+    let rows = if p.layout == WeightLayout::Portable {
         0
     } else {
-        rows_bytes(p.in_c)?
+        copies_bytes(p.in_c)?
     };
     rescales_bytes(p.out_c).checked_add(rows)
+}
+
+fn transpose_bytes(p: &ops::TransposeConv2d) -> Option<u32> {
+    let (in_c, out_c) = (
+        p.in_c.checked_div(p.groups)?,
+        p.out_c.checked_div(p.groups)?,
+    );
+    let taps = (p.window.kernel_h * p.window.kernel_w).checked_mul(in_c)?;
+    rescales_bytes(out_c).checked_add(rows_bytes(taps)?)
+}
+
+/// Four of the input's rows, which are read in whole runs: for the last ones, of which that would reach beyond the input.
+fn copies_bytes(taps: u32) -> Option<u32> {
+    if taps.is_multiple_of(16) {
+        return Some(0);
+    }
+    taps.checked_next_multiple_of(16)?.checked_mul(4)
 }
 
 /// Bytes of gathered rows, about.
