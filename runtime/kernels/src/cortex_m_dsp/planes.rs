@@ -4,7 +4,7 @@
 
 use core::arch::asm;
 
-use super::simd::{even, odd};
+use super::simd::{even, odd, word};
 
 /// Channels at a time: a word of the input.
 pub(super) const CHANNELS: usize = 4;
@@ -54,21 +54,22 @@ impl Line<'_> {
     }
 
     /// Writes one pixel.
-    #[inline(never)]
+    #[inline(always)]
     fn put(&self, pixel: usize, to: &mut [Pair]) {
         let place = self.pad + pixel;
         let x = self.x.get(pixel * self.step..);
-        let (Some(x), Some(pair)) = (
+        let halves: &mut [[u16; 2]] = bytemuck::cast_slice_mut(to.as_flattened_mut());
+        let halves: &mut [u16] = halves.as_flattened_mut();
+        let first = place / 2 * 2 * CHANNELS + place % 2;
+        let (Some(x), Some([h0, _, h1, _, h2, _, h3])) = (
             x.and_then(|x| x.first_chunk::<CHANNELS>()),
-            to.get_mut(place / 2),
+            halves.get_mut(first..first + 2 * CHANNELS - 1),
         ) else {
             return;
         };
-        for (pair, &x) in pair.iter_mut().zip(x) {
-            let [low, high]: &mut [u16; 2] = bytemuck::cast_mut(pair);
-            let half = if place.is_multiple_of(2) { low } else { high };
-            *half = i16::from(x) as u16;
-        }
+        let (even, odd) = (even(word(x)), odd(word(x)));
+        (*h0, *h1) = (even as u16, odd as u16);
+        (*h2, *h3) = ((even >> 16) as u16, (odd >> 16) as u16);
     }
 }
 
@@ -93,18 +94,17 @@ unsafe fn spread_whole(x: *const i8, step: usize, count: usize, to: *mut Pair) {
     unsafe {
         asm!(
             "2:",
-            "ldr r3, [{x}]",
-            "ldr r4, [{x}, {step}]",
+            "ldr r4, [{x}]",
+            "ldr r5, [{x}, {step}]",
             "add {x}, {x}, {step}, lsl #1",
-            "sxtb16 r0, r3",
-            "sxtb16 r1, r3, ror #8",
-            "sxtb16 r2, r4",
-            "sxtb16 r4, r4, ror #8",
-            "pkhtb r3, r4, r1, asr #16",
-            "pkhbt r1, r1, r4, lsl #16",
-            "pkhtb r4, r2, r0, asr #16",
-            "pkhbt r0, r0, r2, lsl #16",
-            "mov r2, r4",
+            "sxtb16 r0, r4",
+            "sxtb16 r1, r4, ror #8",
+            "sxtb16 r4, r5",
+            "sxtb16 r5, r5, ror #8",
+            "pkhtb r2, r4, r0, asr #16",
+            "pkhtb r3, r5, r1, asr #16",
+            "pkhbt r0, r0, r4, lsl #16",
+            "pkhbt r1, r1, r5, lsl #16",
             "subs {count}, #1",
             "stm {to}!, {{r0, r1, r2, r3}}",
             "bne 2b",
@@ -112,7 +112,7 @@ unsafe fn spread_whole(x: *const i8, step: usize, count: usize, to: *mut Pair) {
             step = in(reg) step,
             count = inout(reg) count => _,
             to = inout(reg) to => _,
-            out("r0") _, out("r1") _, out("r2") _, out("r3") _, out("r4") _,
+            out("r0") _, out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _,
             options(nostack),
         );
     }

@@ -4,7 +4,7 @@ use core::arch::asm;
 
 use ocellus_format::WeightLayout;
 
-use super::pair_block::Pairs;
+use super::pair_block::{Pairs, Record};
 use super::requantize::Channels;
 use super::rows::{ROWS, RUN, Run};
 use super::simd::{even, odd, partial_word, smlad};
@@ -22,15 +22,19 @@ pub(super) enum Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    /// Weights in a layout; `None` where these kernels have no reader for it, or the weights are fewer than channels and taps say.
+    /// Weights in a layout; `None` where these kernels have no reader for it, or the weights or the
+    /// scratch for `records` are fewer than channels and taps say.
     pub(super) fn new(
         layout: WeightLayout,
         weights: &'a [i8],
         channels: Channels<'a>,
         taps: usize,
+        records: &'a mut [Record],
     ) -> Option<Product<'a>> {
         match layout {
-            WeightLayout::Pair2x4 => Pairs::new(weights, channels, taps).map(Product::Pairs),
+            WeightLayout::Pair2x4 => {
+                Pairs::new(weights, channels, taps, records).map(Product::Pairs)
+            }
             WeightLayout::Portable if taps > 0 => Some(Product::Plain {
                 weights: weights.get(..channels.bias.len().checked_mul(taps)?)?,
                 channels,
@@ -40,9 +44,9 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Writes the outputs of three rows, whose channels begin at `at` in `y`. Rows may have one place: then one of them is kept.
+    /// Writes the outputs of three rows, saturated but not clamped, whose channels begin at `at` in `y`. Rows may have one place: then one of them is kept.
     #[inline]
-    pub(super) fn three_rows(&self, x: &[Run], y: &mut [i8], at: [usize; ROWS]) {
+    pub(super) fn three_rows(&mut self, x: &[Run], y: &mut [i8], at: [usize; ROWS]) {
         match self {
             Product::Pairs(pairs) => pairs.three_rows(x, y, at),
             Product::Plain {

@@ -107,12 +107,24 @@ pub(super) fn copy_words(
     unsafe {
         asm!(
             "2:",
+            "cmp {words}, #3",
+            "beq 4f",
             "mov r0, {words}",
             "3:",
             "ldr r1, [{from}], #4",
             "subs r0, #1",
             "str r1, [{to}], #4",
             "bne 3b",
+            "b 5f",
+            // Three columns of three channels.
+            "4:",
+            "ldr r0, [{from}], #4",
+            "ldr r1, [{from}], #4",
+            "ldr r2, [{from}], #4",
+            "str r0, [{to}], #4",
+            "str r1, [{to}], #4",
+            "str r2, [{to}], #4",
+            "5:",
             "add {from}, {from}, {from_skip}",
             "add {to}, {to}, {to_skip}",
             "subs {count}, #1",
@@ -123,7 +135,7 @@ pub(super) fn copy_words(
             from_skip = in(reg) from_step.wrapping_sub(len),
             to_skip = in(reg) to_step.wrapping_sub(len),
             count = inout(reg) count => _,
-            out("r0") _, out("r1") _,
+            out("r0") _, out("r1") _, out("r2") _,
             options(nostack),
         );
     }

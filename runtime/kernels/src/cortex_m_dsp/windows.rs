@@ -93,14 +93,13 @@ impl<'a> Windows<'a> {
     fn gather_contiguous(&mut self, bytes: &mut [i8], wide: &mut [Run]) {
         let (first, taps) = (self.next.first, self.taps);
         self.next.first = first + ROWS * self.step;
-        let last = self.x.len().saturating_sub(taps);
-        let starts = [0, 1, 2].map(|row| (first + row * self.step).min(last));
-        let rows = starts.map(|start| self.x.get(start..).unwrap_or(&[]));
-        if widen(&rows, &self.window_piece(), wide) {
+        if widen(&self.neighbours(first), &self.window_piece(), wide) {
             return;
         }
-        // The last pixels, behind which no whole run can be read.
-        for (row, from) in starts.into_iter().enumerate() {
+        // The last pixels: fewer than three, or no whole run can be read behind them.
+        let last = self.x.len().saturating_sub(taps);
+        for row in 0..ROWS {
+            let from = (first + row * self.step).min(last);
             copy(bytes, row * taps, self.x, from, taps);
         }
         self.widen_copies(bytes, wide);

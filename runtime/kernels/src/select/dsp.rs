@@ -36,6 +36,10 @@ pub(crate) fn is_contiguous(p: &ops::Conv2d) -> bool {
     is_pointwise(p) && p.groups == 1 && (w.stride_h, w.stride_w) == (1, 1) && w.in_w == w.out_w
 }
 
+/// Pairs of channels done at once at most, and bytes of what is kept of each.
+const RECORDS_MAX: u32 = 64;
+const RECORD_BYTES: u32 = 28;
+
 /// Values of a window's row from which on that pays for being widened by itself.
 const ROW_MIN: u32 = 16;
 
@@ -46,14 +50,26 @@ pub(crate) fn gathers_rows(p: &ops::Conv2d) -> bool {
     p.groups == 1 && w.dilation_w == 1 && w.kernel_w.checked_mul(p.in_c).is_some_and(is_long)
 }
 
+/// How many pairs of channels that share weights are done at once; 0 where none do.
+pub(crate) fn pair_records(p: &ops::Conv2d) -> u32 {
+    records(p.layout, p.group_out_c())
+}
+
+fn records(layout: WeightLayout, channels: u32) -> u32 {
+    match layout {
+        // A single one has a record too, so that the count is above 0.
+        WeightLayout::Pair2x4 => channels.div_ceil(2).min(RECORDS_MAX),
+        _ => 0,
+    }
+}
+
 fn conv_2d(p: &ops::Conv2d) -> Option<(&'static str, u32)> {
     if !reads(p.layout) || p.taps() == 0 {
         return None;
     }
     let wide = wide_bytes(p.taps())?;
     let (kernel, values) = if is_contiguous(p) {
-        let whole = p.taps().is_multiple_of(RUN);
-        ("conv_2d_1x1", if whole { 0 } else { p.taps() })
+        ("conv_2d_1x1", p.taps())
     } else if gathers_rows(p) {
         ("conv_2d", p.window.kernel_w * p.group_in_c())
     } else {
@@ -64,7 +80,8 @@ fn conv_2d(p: &ops::Conv2d) -> Option<(&'static str, u32)> {
     } else {
         copies_bytes(values)?
     };
-    Some((kernel, wide.checked_add(copies)?))
+    let records = pair_records(p).checked_mul(RECORD_BYTES)?;
+    Some((kernel, wide.checked_add(records)?.checked_add(copies)?))
 }
 
 /// Few rows are read where they lie.

@@ -9,7 +9,7 @@ mod neon;
 mod x86;
 
 #[cfg(ocellus_isa = "cortex_m_dsp")]
-pub(crate) use dsp::{Planes, gathers_rows, is_contiguous};
+pub(crate) use dsp::{Planes, gathers_rows, is_contiguous, pair_records};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use helium::is_pointwise;
 #[cfg(ocellus_isa = "helium")]
