@@ -223,7 +223,13 @@ fn transposed_convolutions_of_many_channels() {
 
 #[test]
 fn fully_connected_layers_of_few_and_many_rows() {
-    for (rows, in_c, out_c) in [(1, 640, 128), (3, 7001, 11), (7, 640, 530), (50, 6000, 9)] {
+    for (rows, in_c, out_c) in [
+        (1, 640, 128),
+        (3, 7001, 11),
+        (7, 640, 530),
+        (50, 6000, 9),
+        (2, 20_003, 11),
+    ] {
         let p = FullyConnected {
             rows,
             in_c,

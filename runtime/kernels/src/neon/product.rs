@@ -352,7 +352,8 @@ fn round<P: Product>(
             &channels.shifts[some.clone()],
             channels.acc_bound,
         ),
-        symmetric: !P::ASYMMETRIC_DIFFERS || !has_lowest(&panels[..used]),
+        // Looking at weights that are used once or twice costs more than it saves.
+        symmetric: P::ASYMMETRIC_DIFFERS && lines.pixels() > 2 && !has_lowest(&panels[..used]),
         output: channels.output,
     };
     let padded = taps_padded::<P>(channels);

@@ -72,10 +72,14 @@ impl Piece {
         while columns > 1 && !fits(1, columns) {
             columns = columns.div_ceil(2);
         }
-        let mut rows = if step == 1 { w.out_h as usize } else { 1 };
-        while rows > 1 && !fits(rows, columns) {
-            rows -= 1;
-        }
+        let rows = if step == 1 {
+            let room = (BYTES - SLACK).checked_div(row_bytes(columns)).unwrap_or(0);
+            let more = room.saturating_sub(w.kernel_h as usize);
+            let more = more.checked_div(w.stride_h as usize).unwrap_or(0);
+            (more + 1).min(w.out_h as usize)
+        } else {
+            1
+        };
         fits(rows, columns).then(|| Piece {
             rows,
             columns,

@@ -18,7 +18,7 @@ pub(super) fn choice(isa: Isa, operator: Operator<'_>) -> Option<Choice> {
         Operator::DepthwiseConv2d(p) => depthwise_conv_2d(p)?,
         Operator::TransposeConv2d(p) => transpose_conv_2d(p)?,
         Operator::BatchMatMul(p) => batch_mat_mul(p)?,
-        Operator::FullyConnected(p) if p.in_c <= NEON_TAPS_MAX => "fully_connected",
+        Operator::FullyConnected(_) => "fully_connected",
         Operator::MaxPool2d(_) => "max_pool_2d",
         Operator::AveragePool2d(_) => "average_pool_2d",
         Operator::Add(p) => binary("add", &p.binary)?,
