@@ -26,8 +26,9 @@ pub(super) fn batch_mat_mul_s8<P: Product + Kernels>(
     let [a0, a1, a2] = p.strides(p.broadcast_a).map(|stride| stride as usize);
     let [b0, b1, b2] = p.strides(p.broadcast_b).map(|stride| stride as usize);
     let (m, k, n) = (p.m as usize, p.k as usize, p.n as usize);
-    let last_a = (s0 - 1) * a0 + (s1 - 1) * a1 + (s2 - 1) * a2;
-    let last_b = (s0 - 1) * b0 + (s1 - 1) * b1 + (s2 - 1) * b2;
+    let last = |size: usize| size.saturating_sub(1);
+    let last_a = last(s0) * a0 + last(s1) * a1 + last(s2) * a2;
+    let last_b = last(s0) * b0 + last(s1) * b1 + last(s2) * b2;
     if select::batch_mat_mul(P::ISA, p).isa == Isa::Reference
         || io.a.len() < (last_a + 1) * m * k
         || io.b.len() < (last_b + 1) * k * n
