@@ -5,6 +5,7 @@ use core::arch::asm;
 use ocellus_format::{Requant, ops::AveragePool2d};
 
 use super::requantize::finish;
+use super::taps::Taps;
 use crate::{AveragePoolIo, generic::SMMLA_SHIFTS, reference};
 
 /// Channels of a word.
@@ -24,14 +25,7 @@ pub(super) fn average_pool_2d_s8(p: &AveragePool2d, io: AveragePoolIo<'_>) {
     for oy in 0..w.out_h {
         for ox in 0..w.out_w {
             let y = outputs.next().unwrap_or_default();
-            let rows = Taps::inside(oy * w.stride_h, w.pad_top, w.dilation_h, w.kernel_h, w.in_h);
-            let columns = Taps::inside(
-                ox * w.stride_w,
-                w.pad_left,
-                w.dilation_w,
-                w.kernel_w,
-                w.in_w,
-            );
+            let (rows, columns) = (Taps::rows(w, oy), Taps::columns(w, ox));
             let count = rows.count * columns.count;
             let entry = if p.by_count {
                 count.saturating_sub(1)
@@ -66,28 +60,6 @@ pub(super) fn average_pool_2d_s8(p: &AveragePool2d, io: AveragePoolIo<'_>) {
                     );
                 }
             }
-        }
-    }
-}
-
-/// The taps of a window along one axis that lie inside the picture.
-struct Taps {
-    /// Where the first lies.
-    first: u32,
-    count: u32,
-}
-
-impl Taps {
-    fn inside(start: u32, pad: u32, dilation: u32, kernel: u32, size: u32) -> Taps {
-        let skipped = pad
-            .saturating_sub(start)
-            .div_ceil(dilation.max(1))
-            .min(kernel);
-        let first = (start + skipped * dilation).saturating_sub(pad);
-        let room = size.saturating_sub(first).div_ceil(dilation.max(1));
-        Taps {
-            first,
-            count: room.min(kernel - skipped),
         }
     }
 }

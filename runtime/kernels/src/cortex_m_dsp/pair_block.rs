@@ -86,7 +86,7 @@ impl<'a> Pairs<'a> {
                     b.1,
                     smmla_constant(a.2, zero_point),
                     smmla_constant(b.2, zero_point),
-                    i32::from(a.2) - 32 | (i32::from(b.2) - 32) << 8,
+                    i32::from_le_bytes([a.2.wrapping_sub(32), b.2.wrapping_sub(32), 0, 0]),
                 ];
             }
         }

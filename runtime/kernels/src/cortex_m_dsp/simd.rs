@@ -35,6 +35,53 @@ pub(super) fn smlatt(a: u32, b: u32, acc: i32) -> i32 {
     sum
 }
 
+/// `acc + a[1] * b[0]`, 16 bits each, wrapping.
+#[inline(always)]
+pub(super) fn smlatb(a: u32, b: u32, acc: i32) -> i32 {
+    let sum;
+    // SAFETY: as `smlad`.
+    unsafe {
+        asm!("smlatb {}, {}, {}, {}", out(reg) sum, in(reg) a, in(reg) b, in(reg) acc, options(pure, nomem, nostack));
+    }
+    sum
+}
+
+/// The halves of `a` less those of `b`, wrapping.
+#[inline(always)]
+pub(super) fn minus(a: u32, b: u32) -> u32 {
+    let difference;
+    // SAFETY: arithmetic on registers; it sets the GE flags, which are not promised to be preserved.
+    unsafe {
+        asm!("ssub16 {}, {}, {}", out(reg) difference, in(reg) a, in(reg) b, options(pure, nomem, nostack));
+    }
+    difference
+}
+
+/// The larger of each two bytes.
+#[inline(always)]
+pub(super) fn larger(a: u32, b: u32) -> u32 {
+    let largest;
+    // SAFETY: arithmetic on registers; `SEL` takes the flags that the subtraction before it has set.
+    unsafe {
+        asm!(
+            "ssub8 {t}, {a}, {b}",
+            "sel {y}, {a}, {b}",
+            t = out(reg) _,
+            y = lateout(reg) largest,
+            a = in(reg) a,
+            b = in(reg) b,
+            options(pure, nomem, nostack)
+        );
+    }
+    largest
+}
+
+/// A value in both halves.
+#[inline(always)]
+pub(super) fn both_halves(value: i8) -> u32 {
+    u32::from(i16::from(value) as u16) * 0x1_0001
+}
+
 /// Bytes 0 and 2, sign-extended to 16 bits each.
 #[inline(always)]
 pub(super) fn even(word: u32) -> u32 {

@@ -20,6 +20,12 @@ pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
         ),
         Operator::FullyConnected(p) => ("fully_connected", fully_connected_bytes(p)?),
         Operator::Add(p) if row_axis(&p.binary).is_some() => ("add", 0),
+        Operator::TransposeConv2d(_) => ("transpose_conv_2d", 0),
+        Operator::BatchMatMul(p) if !(p.transposed_a && p.transposed_b) => ("batch_mat_mul", 0),
+        Operator::Mul(p) if row_axis(&p.binary).is_some() => ("mul", 0),
+        Operator::Lookup(_) => ("lookup", 0),
+        Operator::Prelu(_) => ("prelu", 0),
+        Operator::MaxPool2d(p) if p.channels >= CHANNELS => ("max_pool_2d", 0),
         Operator::AveragePool2d(p) if p.channels >= CHANNELS => ("average_pool_2d", 0),
         _ => return None,
     };
