@@ -6,7 +6,7 @@ use core::mem::offset_of;
 
 use ocellus_format::ops::BatchMatMul;
 
-use super::requantize::rescales;
+use super::requantize::rescale;
 use crate::{BatchMatMulIo, reference};
 
 /// One row of the output. What the blocks keep in memory.
@@ -43,14 +43,7 @@ pub(super) fn batch_mat_mul_s8(p: &BatchMatMul, io: BatchMatMulIo<'_>) {
     }
     let (a_row, a_step) = if p.transposed_a { (1, m) } else { (k, 1) };
     let (b_row, b_column) = if p.transposed_b { (1, k) } else { (n, 1) };
-    let mut rescale = [[0; 4]];
-    rescales(
-        &[0],
-        &[p.requant.multiplier],
-        &[p.requant.shift],
-        &mut rescale,
-    );
-    let [[_, multiplier, left, right]] = rescale;
+    let [_, multiplier, left, right] = rescale(0, p.requant);
     let mut rows = io.y.chunks_exact_mut(n);
     for i0 in 0..s0 {
         for i1 in 0..s1 {

@@ -158,7 +158,11 @@ impl<'a> Channels<'a> {
         let pixel = usize::from(self.lanes.places[2]);
         for first in (whole..rows).step_by(ROWS) {
             let count = ROWS.min(rows - first);
-            for (i, place) in copies.chunks_exact_mut(self.row).take(count).enumerate() {
+            for (i, place) in copies
+                .chunks_exact_mut(self.row.max(1))
+                .take(count)
+                .enumerate()
+            {
                 let start = (first + i) * len;
                 copy(place, x.get(start..start + len)?);
             }

@@ -55,7 +55,7 @@ fn convolve(p: &Conv2d, io: &mut ConvIo<'_>) -> Option<()> {
                 io.multipliers.get(members.clone())?,
                 io.shifts.get(members)?,
                 table,
-            );
+            )?;
             let matrix = (p.layout, weights);
             let channels = Channels::new(matrix, (first, taps), table, count, out_c, p.output)?;
             let y = io.y.get_mut(first_oc..)?;

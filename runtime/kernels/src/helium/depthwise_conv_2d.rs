@@ -19,9 +19,9 @@ use crate::{
 pub(super) fn depthwise_conv_2d_s8(p: &DepthwiseConv2d, mut io: ConvIo<'_>) {
     let done = match Planes::new(p) {
         Some(plan) => depthwise_planes::run(p, &plan, &mut io),
-        None => windows(p, &mut io).is_some(),
+        None => windows(p, &mut io),
     };
-    if !done {
+    if done.is_none() {
         reference::depthwise_conv_2d_s8(p, io);
     }
 }

@@ -46,47 +46,41 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Writes the whole output; false, and nothing is written, where scratch or an operand is too short.
-pub(super) fn run(p: &DepthwiseConv2d, plan: &Planes, io: &mut ConvIo<'_>) -> bool {
+/// Writes the whole output. `None`, and part of it is not written, where scratch or an operand is too short.
+pub(super) fn run(p: &DepthwiseConv2d, plan: &Planes, io: &mut ConvIo<'_>) -> Option<()> {
     let w = &p.window;
     let (in_c, out_c) = (p.in_c as usize, p.out_c() as usize);
     let (out_h, out_w) = (w.out_h as usize, w.out_w as usize);
     let (kernel_h, kernel_w) = (w.kernel_h as usize, w.kernel_w as usize);
-    let fits = io.y.len() >= out_h * out_w * out_c
-        && io.x.len() >= w.in_h as usize * w.in_w as usize * in_c
-        && io.weights.len() >= kernel_h * kernel_w * out_c
-        && io.bias.len().min(io.multipliers.len()).min(io.shifts.len()) >= out_c;
-    let Some(parts) = Parts::split(plan, io.scratch).filter(|_| fits) else {
-        return false;
-    };
+    let parts = Parts::split(plan, io.scratch)?;
     place_outputs(p, plan, parts.places);
-    let (rows, tile) = (plan.rows as usize, plan.tile as usize);
+    let (rows, tile) = (plan.rows.max(1) as usize, plan.tile.max(1) as usize);
     let (height, vector_bytes) = (plan.height as usize, plan.vectors as usize * 16);
-    let multiplier = p.multiplier as usize;
+    let multiplier = p.multiplier.max(1) as usize;
     let (each, plane) = if multiplier == 1 {
         (LANES, plan.bytes as usize)
     } else {
         (multiplier, 0)
     };
+    let mut state = State::new(p, plan, plane, parts.places);
+    let mut filled = None;
     for first in (0..in_c).step_by(LANES) {
         let lanes = LANES.min(in_c - first);
         let (first_oc, members) = (first * multiplier, lanes * multiplier);
         let channels = first_oc..first_oc + members;
         rescales(
-            io.bias.get(channels.clone()).unwrap_or(&[]),
-            io.multipliers.get(channels.clone()).unwrap_or(&[]),
-            io.shifts.get(channels).unwrap_or(&[]),
+            io.bias.get(channels.clone())?,
+            io.multipliers.get(channels.clone())?,
+            io.shifts.get(channels)?,
             parts.rescales,
-        );
+        )?;
         fill(parts.weights, 0);
         for member in (0..members).step_by(LANES) {
-            let from = io.weights.get(first_oc + member..).unwrap_or(&[]);
-            let to = parts.weights.get_mut(member * vector_bytes..);
             spread(
-                from,
+                io.weights.get(first_oc + member..)?,
                 [kernel_h, kernel_w, LANES.min(members - member)],
                 [kernel_w * out_c, out_c],
-                to.unwrap_or_default(),
+                parts.weights.get_mut(member * vector_bytes..)?,
                 [w.dilation_h as usize, height, vector_bytes],
             );
         }
@@ -94,24 +88,32 @@ pub(super) fn run(p: &DepthwiseConv2d, plan: &Planes, io: &mut ConvIo<'_>) -> bo
             let oy = oy.min(out_h.saturating_sub(rows));
             for ox in (0..out_w).step_by(tile) {
                 let ox = ox.min(out_w - tile);
-                fill_planes(p, plan, io.x, [first, lanes, oy, ox], parts.planes);
-                let place = (oy * out_w + ox) * out_c + first_oc;
+                let at = [first, lanes, oy, ox];
+                filled = Some(fill_planes(p, plan, io.x, at, parts.planes, filled)?);
+                let y = io.y.get_mut((oy * out_w + ox) * out_c + first_oc..)?;
                 for lane in (0..members).step_by(each) {
-                    let x = lane / multiplier * plan.bytes as usize;
-                    let y = io.y.get_mut(place + lane..).unwrap_or_default();
-                    outputs(
-                        p,
-                        plan,
-                        &parts,
-                        [lane, x],
-                        [each.min(members - lane), plane],
-                        y,
-                    );
+                    let y = y.get_mut(lane..)?;
+                    state.channels = each.min(members - lane);
+                    // SAFETY: `y` holds the last output of the last of these channels. Planes, weights and rescales are those of all lanes, as `Planes` measured them: each
+                    // part of the scratch has its length. Windows of a round that are not outputs end before the padding behind the planes.
+                    unsafe {
+                        if y.len() < state.reach + state.channels {
+                            return None;
+                        }
+                        state.x = parts
+                            .planes
+                            .as_ptr()
+                            .add(lane / multiplier * plan.bytes as usize);
+                        state.weights = parts.weights.as_ptr().add(lane * vector_bytes);
+                        state.rescales = parts.rescales.as_ptr().add(lane);
+                        state.y = y.as_mut_ptr();
+                        state.outputs(plan);
+                    }
                 }
             }
         }
     }
-    true
+    Some(())
 }
 
 /// Where the outputs of each round go, from the first output of a plane on, in the order in which a round has them: two, four or eight columns of outputs. -1 where
@@ -136,14 +138,16 @@ fn place_outputs(p: &DepthwiseConv2d, plan: &Planes, places: &mut [i16]) {
     }
 }
 
-/// Fills the planes of channels `first..first + lanes` with what the outputs from `(oy, ox)` on see.
+/// Fills the planes of channels `first..first + lanes` with what the outputs from `(oy, ox)` on see. `filled` is what the call before left of the picture, as the
+/// answer is for the next: where that is the same, padding lies already where it is wanted.
 fn fill_planes(
     p: &DepthwiseConv2d,
     plan: &Planes,
     x: &[i8],
     [first, lanes, oy, ox]: [usize; 4],
     planes: &mut [i8],
-) {
+    filled: Option<[usize; 4]>,
+) -> Option<[usize; 4]> {
     let w = &p.window;
     let (in_w, in_c) = (w.in_w as usize, p.in_c as usize);
     let height = plan.height as usize;
@@ -162,20 +166,23 @@ fn fill_planes(
         w.pad_left as usize,
         in_w,
     );
-    if rows.count < height || columns.count < width {
+    let here = [rows.before, rows.count, columns.before, columns.count];
+    // Not `==`, which is a call that compares bytes.
+    let other = |last: [usize; 4]| last.iter().zip(&here).any(|(last, here)| last != here);
+    if filled.is_none_or(other) {
         fill(planes, p.zero_point_in);
     }
-    let from = x
-        .get((rows.first * in_w + columns.first) * in_c + first..)
-        .unwrap_or(&[]);
-    let to = planes.get_mut(columns.before * height + rows.before..);
-    spread(
-        from,
-        [rows.count, columns.count, lanes],
-        [in_w * in_c, in_c],
-        to.unwrap_or_default(),
-        [1, height, plan.bytes as usize],
-    );
+    let from = (rows.first * in_w + columns.first) * in_c + first;
+    if rows.count > 0 && columns.count > 0 {
+        spread(
+            x.get(from..)?,
+            [rows.count, columns.count, lanes],
+            [in_w * in_c, in_c],
+            planes.get_mut(columns.before * height + rows.before..)?,
+            [1, height, plan.bytes as usize],
+        );
+    }
+    Some(here)
 }
 
 /// Reads `lanes` of up to eight neighbouring bytes of each of `rows` times `columns` places, and writes each eight, 0 behind `lanes`, `plane` bytes from each other; rows
@@ -210,13 +217,23 @@ fn spread(
             "vmov q1, q2",
             "mov r0, r1",
             "dls lr, {columns}",
+            "cmp {lanes}, #8",
+            "bne 4f",
             "3:",
+            "vldrb.u16 q0, [r0]",
+            "vstrb.16 q0, [{to}, q1]",
+            "add r0, {from_column}",
+            "vadd.i16 q1, q1, {to_column}",
+            "le lr, 3b",
+            "b 5f",
+            "4:",
             "vpst",
             "vldrbt.u16 q0, [r0]",
             "vstrb.16 q0, [{to}, q1]",
             "add r0, {from_column}",
             "vadd.i16 q1, q1, {to_column}",
-            "le lr, 3b",
+            "le lr, 4b",
+            "5:",
             "add r1, {from_row}",
             "add {to}, {to_row}",
             "subs {rows}, #1",
@@ -258,59 +275,49 @@ struct State {
     zero_point: i32,
     min: i32,
     max: i32,
+    /// Where the last output of a channel is.
+    reach: usize,
 }
 
-/// Writes the outputs of `channels` output channels from number `channel` of the scratch on, which read the planes from byte `x` on, `plane` apart.
-fn outputs(
-    p: &DepthwiseConv2d,
-    plan: &Planes,
-    parts: &Parts<'_>,
-    [channel, x]: [usize; 2],
-    [channels, plane]: [usize; 2],
-    y: &mut [i8],
-) {
-    let w = &p.window;
-    let (rounds, vector_bytes) = (parts.places.len() / ROUND, plan.vectors as usize * 16);
-    // Every window of a round is read, also of outputs that are not there.
-    let column = (plan.height * w.stride_w) as usize;
-    let windows = (rounds * ROUND).div_ceil(plan.rows as usize) * column;
-    let rows = plan.rows.min(w.out_h);
-    let reach = (((rows - 1) * w.out_w + plan.tile - 1) * p.out_c()) as usize;
-    let end = channel + channels;
-    if channels == 0
-        || rounds == 0
-        || x + (channels - 1) * plane + windows + vector_bytes > parts.planes.len()
-        || end * vector_bytes > parts.weights.len()
-        || end > parts.rescales.len()
-        || reach + channels > y.len()
-    {
-        return;
+impl State {
+    /// What does not change within a layer.
+    fn new(p: &DepthwiseConv2d, plan: &Planes, plane: usize, places: &[i16]) -> State {
+        let w = &p.window;
+        let (row, column) = (w.stride_h as usize, (plan.height * w.stride_w) as usize);
+        let rows = plan.rows.min(w.out_h);
+        State {
+            x: core::ptr::null(),
+            weights: core::ptr::null(),
+            rescales: core::ptr::null(),
+            y: core::ptr::null_mut(),
+            plane,
+            channels: 0,
+            places: places.as_ptr(),
+            rounds: places.len() / ROUND,
+            steps: if plan.rows == 2 {
+                [row, column - row]
+            } else {
+                [column, column]
+            },
+            zero_point: p.output.zero_point.into(),
+            min: p.output.min.into(),
+            max: p.output.max.into(),
+            reach: (((rows - 1) * w.out_w + plan.tile - 1) * p.out_c()) as usize,
+        }
     }
-    let row = w.stride_h as usize;
-    let mut state = State {
-        x: parts.planes.as_ptr().wrapping_add(x),
-        weights: parts.weights.as_ptr().wrapping_add(channel * vector_bytes),
-        rescales: parts.rescales.as_ptr().wrapping_add(channel),
-        y: y.as_mut_ptr(),
-        plane,
-        channels,
-        places: parts.places.as_ptr(),
-        rounds,
-        steps: if plan.rows == 2 {
-            [row, column - row]
-        } else {
-            [column, column]
-        },
-        zero_point: i32::from(p.output.zero_point),
-        min: i32::from(p.output.min),
-        max: i32::from(p.output.max),
-    };
-    // SAFETY: what the functions ask for was measured above.
-    unsafe {
-        match (plan.vectors, plan.rows) {
-            (1, 4) => one_vector::<1, 1, 3>(&mut state),
-            (1, _) => one_vector::<2, 8, 8>(&mut state),
-            _ => two_vectors(&mut state),
+
+    /// Writes the outputs of `channels` output channels.
+    ///
+    /// # Safety
+    /// As the functions below ask for, each for its count of vectors and rows.
+    unsafe fn outputs(&mut self, plan: &Planes) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (plan.vectors, plan.rows) {
+                (1, 4) => one_vector::<1, 1, 3>(self),
+                (1, _) => one_vector::<2, 8, 8>(self),
+                _ => two_vectors(self),
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use core::mem::offset_of;
 
 use ocellus_format::ops::{Add, Binary, Lookup, Maximum, Minimum, Mul, Prelu};
 
-use super::requantize::rescales;
+use super::requantize::rescale;
 use crate::{BinaryIo, InOut, LookupIo, PreluIo, generic::RowsOf, reference};
 
 /// Hands over `a`, `b` and the output of each row and their length, which is not 0; `a` is the output where that replaces it. `false`, and nothing is done, where the broadcast has
@@ -82,14 +82,7 @@ pub(super) fn add_s8(p: &Add, mut io: BinaryIo<'_>) {
 
 /// Product of two tensors.
 pub(super) fn mul_s8(p: &Mul, mut io: BinaryIo<'_>) {
-    let mut rescale = [[0; 4]];
-    rescales(
-        &[0],
-        &[p.requant.multiplier],
-        &[p.requant.shift],
-        &mut rescale,
-    );
-    let [[_, multiplier, left, right]] = rescale;
+    let [_, multiplier, left, right] = rescale(0, p.requant);
     let constants = [
         i32::from(p.output.min),
         i32::from(p.output.max),

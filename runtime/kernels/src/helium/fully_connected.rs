@@ -42,7 +42,7 @@ fn rows(p: &FullyConnected, io: &mut ConvIo<'_>) -> Option<()> {
             io.multipliers.get(members.clone())?,
             io.shifts.get(members)?,
             table,
-        );
+        )?;
         let matrix = (p.layout, io.weights);
         let channels = Channels::new(matrix, (first, in_c), table, count, out_c, p.output)?;
         let y = io.y.get_mut(first..)?;

@@ -5,10 +5,13 @@
 use core::arch::asm;
 use core::mem::offset_of;
 
-use ocellus_format::ops::{AveragePool2d, MaxPool2d, OutputS8, Window2d};
+use ocellus_format::{
+    Requant,
+    ops::{AveragePool2d, MaxPool2d, OutputS8, Window2d},
+};
 
 use super::copy::fill;
-use super::requantize::{Rescale, rescales};
+use super::requantize::{Rescale, rescale};
 use super::window::{columns, rows};
 use crate::{AveragePoolIo, UnaryIo};
 
@@ -79,12 +82,11 @@ pub(super) fn average_pool_2d_s8(p: &AveragePool2d, io: AveragePoolIo<'_>) {
         let count = state.rows * state.columns;
         let entry = if p.by_count { count - 1 } else { 0 };
         let zero_points = i32::from(p.zero_point_in).wrapping_mul(count as i32);
-        rescales(
-            &[zero_points.wrapping_neg()],
-            io.multipliers.get(entry..).unwrap_or(&[]),
-            io.shifts.get(entry..).unwrap_or(&[]),
-            core::slice::from_mut(&mut state.rescale),
-        );
+        let (Some(&multiplier), Some(&shift)) = (io.multipliers.get(entry), io.shifts.get(entry))
+        else {
+            return;
+        };
+        state.rescale = rescale(zero_points.wrapping_neg(), Requant { multiplier, shift });
         mean(x, &state, y);
     });
 }

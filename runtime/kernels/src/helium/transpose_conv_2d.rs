@@ -48,7 +48,7 @@ fn convolve(p: &TransposeConv2d, io: &mut ConvIo<'_>) -> Option<()> {
                 io.multipliers.get(members.clone())?,
                 io.shifts.get(members)?,
                 table,
-            );
+            )?;
             // A row has the zero point where no tap is, so what it gives goes out of the bias, of every tap.
             let weights = io.weights.get(first_oc * taps..)?;
             for ([bias, ..], weights) in table.iter_mut().zip(weights.chunks_exact(taps)) {

@@ -108,12 +108,12 @@ fn rows_bytes(taps: u32) -> Option<u32> {
     row.checked_mul(4 * fours)
 }
 
-/// Output channels whose rescales are held at a time, an even count.
+/// Output channels whose rescales are held at a time, a multiple of four.
 pub(crate) const CHANNELS_MAX: usize = 64;
 
-/// Rescales of as many of `out_c` channels as are held at a time, and one more where they are odd.
+/// Rescales of as many of `out_c` channels as are held at a time, rounded up to four.
 pub(crate) fn rescales_bytes(out_c: u32) -> u32 {
-    out_c.next_multiple_of(2).min(CHANNELS_MAX as u32) * 16
+    out_c.min(CHANNELS_MAX as u32).next_multiple_of(4) * 16
 }
 
 /// Input channels that a depthwise layer takes at a time.
@@ -166,7 +166,7 @@ impl Planes {
                 (rows, height, vectors.max(2))
             }
         };
-        let tile = w.out_w.div_ceil(w.out_w.div_ceil(TILE_MAX));
+        let tile = w.out_w.div_ceil(w.out_w.div_ceil(TILE_MAX).max(1));
         let columns = (tile - 1)
             .checked_mul(w.stride_w)?
             .checked_add(w.kernel_w)?;
