@@ -329,16 +329,14 @@ fn round<P: Product>(
 ) {
     let mut scales = [const { MaybeUninit::<Scales>::uninit() }; ROUND_PANELS];
     let count = some.len().div_ceil(CHANNELS);
-    for (index, slot) in scales[..count].iter_mut().enumerate() {
-        let first = some.start + index * CHANNELS;
-        let eight = first..some.end.min(first + CHANNELS);
-        slot.write(Scales::new(
-            &channels.bias[eight.clone()],
-            &channels.multipliers[eight.clone()],
-            &channels.shifts[eight],
-        ));
+    let bias = channels.bias[some.clone()].chunks(CHANNELS);
+    let multipliers = channels.multipliers[some.clone()].chunks(CHANNELS);
+    let shifts = channels.shifts[some.clone()].chunks(CHANNELS);
+    let eights = bias.zip(multipliers).zip(shifts);
+    for (slot, ((bias, multipliers), shifts)) in scales.iter_mut().zip(eights) {
+        slot.write(Scales::new(bias, multipliers, shifts));
     }
-    // SAFETY: the loop has written the first `count`.
+    // SAFETY: the loop has written the first `count`, as many as there are eights.
     let scales = unsafe { core::slice::from_raw_parts(scales.as_ptr().cast::<Scales>(), count) };
     let used = packed_len::<P>(channels.taps, some.len());
     let round = Round {
