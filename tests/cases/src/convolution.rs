@@ -295,7 +295,9 @@ impl Case for DepthwiseConv2d {
     fn draw(rng: &mut Rng) -> ops::DepthwiseConv2d {
         let in_c = draw::channels(rng);
         let multiplier = rng.pick(&[1, 1, 1, 1, 2, 3]);
-        let window = draw::window(rng, 14);
+        // A kernel may take a wide picture piece by piece.
+        let largest = if rng.one_in(6) { 100 } else { 14 };
+        let window = draw::window(rng, largest);
         // As many groups as input channels: only rows and columns can give way.
         let small = Small {
             window,
