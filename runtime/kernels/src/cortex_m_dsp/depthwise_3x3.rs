@@ -281,7 +281,10 @@ pub(super) fn depthwise_3x3(
     let in_c = p.in_c as usize;
     let (inner, outer) = (&planes.inner, &planes.outer);
     let row_pairs = planes.row_pairs;
-    let Ok(buffer) = bytemuck::try_cast_slice_mut::<u8, Pair>(io.scratch) else {
+    // A file for any board may have more scratch than this kernel wants, and no whole number of pairs.
+    let whole = io.scratch.len() / size_of::<Pair>() * size_of::<Pair>();
+    let scratch = io.scratch.get_mut(..whole).unwrap_or_default();
+    let Ok(buffer) = bytemuck::try_cast_slice_mut::<u8, Pair>(scratch) else {
         return;
     };
     let outputs = io.y.len();
