@@ -119,7 +119,7 @@ fn answers_like_the_definition(name: &str) {
     let mut next = || answers.next().expect("an answer a step");
     let hello = next();
     assert!(
-        matches!(&hello, Answer::Hello { board, operators: 27, .. } if board == name),
+        matches!(&hello, Answer::Hello { board, operators: 28, .. } if board == name),
         "{hello:?}"
     );
     assert_eq!(

@@ -105,6 +105,7 @@ fn kernel(operator: &Operator<'_>, isa: Isa) -> Option<(Choice, u64)> {
         OpCode::GatherElements => of::<ops::GatherElements>(operator, isa),
         OpCode::TopK => of::<ops::TopK>(operator, isa),
         OpCode::Div => of::<ops::Div>(operator, isa),
+        OpCode::Conv2dAdd => of::<ops::Conv2dAdd>(operator, isa),
         _ => None,
     }
 }

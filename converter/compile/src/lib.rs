@@ -30,6 +30,7 @@ mod progress;
 pub mod quantize;
 pub mod reconstruct;
 pub mod report;
+mod residual;
 pub mod schedule;
 pub mod traffic;
 pub mod trial;
@@ -77,6 +78,8 @@ pub struct Passes {
     pub in_place: bool,
     /// Operators may run in another order than the source's, where that needs less memory (`operator-order`).
     pub operator_order: bool,
+    /// A sum runs in the convolution that feeds it, where that needs less memory (`residual-add`).
+    pub residual_add: bool,
     /// What is used most lies in the fastest of several memories, also where a slower one holds everything (`fast-memory`).
     pub fast_memory: bool,
 }
@@ -90,6 +93,7 @@ impl Default for Passes {
             reconstruction: true,
             in_place: true,
             operator_order: true,
+            residual_add: true,
             fast_memory: true,
         }
     }
@@ -97,13 +101,14 @@ impl Default for Passes {
 
 impl Passes {
     /// The names that [`without`](Self::without) knows.
-    pub const NAMES: [&'static str; 7] = [
+    pub const NAMES: [&'static str; 8] = [
         "bias-correction",
         "equalization",
         "reconstruction",
         "split-transpose-conv",
         "in-place",
         "operator-order",
+        "residual-add",
         "fast-memory",
     ];
 
@@ -133,6 +138,10 @@ impl Passes {
             },
             "operator-order" => Passes {
                 operator_order: false,
+                ..self
+            },
+            "residual-add" => Passes {
+                residual_add: false,
                 ..self
             },
             "fast-memory" => Passes {

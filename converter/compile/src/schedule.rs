@@ -5,7 +5,8 @@ use ocellus_kernels::select::{self, Choice};
 
 use crate::lower::{DeviceNode, DeviceProgram, Operand, swapped};
 use crate::order::{better_order, reordered};
-use crate::plan::{Life, Plan, plan, plan_over};
+use crate::plan::{Life, Plan, alive_bytes, plan, plan_over};
+use crate::residual;
 use crate::traffic::{Traffic, traffic};
 use crate::{CompileError, Passes, Target};
 
@@ -97,26 +98,20 @@ pub fn schedule(
             limit,
         });
     }
-    let scratch: Vec<u64> = program
-        .nodes
-        .iter()
-        .map(|node| scratch_bytes(node, target))
-        .collect();
-    let better = passes
-        .operator_order
-        .then(|| better_order(program, &scratch, passes.in_place))
-        .flatten();
-    let mut planned = in_this_order(program, target, passes.in_place)?;
-    if let Some(order) = better {
-        let mut other = reordered(program, &order);
-        let better = in_this_order(&mut other, target, passes.in_place)?;
-        // The search counts bytes alive; that they fit together too is seen here.
-        if better.plan.peak_bytes < planned.plan.peak_bytes {
-            *program = other;
-            planned = Schedule {
-                source_order_bytes: Some(planned.plan.peak_bytes),
-                ..better
-            };
+    let mut planned = in_best_order(program, target, passes)?;
+    if passes.residual_add && passes.in_place {
+        let alive = |mut program: DeviceProgram| {
+            let lives = lives(&mut program, true);
+            alive_bytes(&lives, &scratch_of(&program, target))
+        };
+        let pairs = residual::needed(program, residual::pairs(program), alive);
+        if !pairs.is_empty() {
+            let mut other = residual::with(program, &pairs);
+            let better = in_best_order(&mut other, target, passes)?;
+            if better.plan.peak_bytes < planned.plan.peak_bytes {
+                *program = other;
+                planned = better;
+            }
         }
     }
     let whole = planned.plan.peak_bytes;
@@ -145,12 +140,42 @@ pub fn schedule(
     Ok(planned)
 }
 
-/// The plan for the order that the program has.
-fn in_this_order(
+/// The plan for the order of operators that needs least, into which the program is put.
+fn in_best_order(
     program: &mut DeviceProgram,
     target: Target,
-    in_place: bool,
+    passes: Passes,
 ) -> Result<Schedule, CompileError> {
+    let scratch = scratch_of(program, target);
+    let better = passes
+        .operator_order
+        .then(|| better_order(program, &scratch, passes.in_place))
+        .flatten();
+    let planned = in_this_order(program, target, passes.in_place)?;
+    let Some(order) = better else {
+        return Ok(planned);
+    };
+    let mut other = reordered(program, &order);
+    let better = in_this_order(&mut other, target, passes.in_place)?;
+    // The search counts bytes alive; that they fit together too is seen here.
+    if better.plan.peak_bytes >= planned.plan.peak_bytes {
+        return Ok(planned);
+    }
+    *program = other;
+    Ok(Schedule {
+        source_order_bytes: Some(planned.plan.peak_bytes),
+        ..better
+    })
+}
+
+/// Bytes of scratch of each operator.
+fn scratch_of(program: &DeviceProgram, target: Target) -> Vec<u64> {
+    let nodes = program.nodes.iter();
+    nodes.map(|node| scratch_bytes(node, target)).collect()
+}
+
+/// Lives of the tensors in the order that the program has, with what each may replace where that may be.
+fn lives(program: &mut DeviceProgram, in_place: bool) -> Vec<Life> {
     if in_place {
         prefer_in_place(program);
     }
@@ -184,11 +209,17 @@ fn in_this_order(
             lives[node.output].replaces = Some(input);
         }
     }
-    let scratch: Vec<u64> = program
-        .nodes
-        .iter()
-        .map(|node| scratch_bytes(node, target))
-        .collect();
+    lives
+}
+
+/// The plan for the order that the program has.
+fn in_this_order(
+    program: &mut DeviceProgram,
+    target: Target,
+    in_place: bool,
+) -> Result<Schedule, CompileError> {
+    let lives = lives(program, in_place);
+    let scratch = scratch_of(program, target);
     let planned = plan(&lives, &scratch);
     checked(&lives, &scratch, &planned)?;
     Ok(Schedule {

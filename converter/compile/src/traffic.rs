@@ -4,7 +4,7 @@
 //! window. Scratch is written and read once for what is gathered in it. Kernels read a window again for further output channels, from scratch or
 //! registers; how often is theirs, and is left out.
 
-use ocellus_format::ops::Window2d;
+use ocellus_format::ops::{Conv2dAdd, Window2d};
 
 use crate::lower::{DeviceNode, DeviceOp, DeviceProgram, Operand};
 
@@ -57,7 +57,11 @@ pub fn traffic(program: &DeviceProgram, scratch_bytes: &[u64]) -> Traffic {
         let gathered = gathered(node);
         for (position, operand) in node.inputs.iter().enumerate() {
             if let Operand::Tensor(tensor) = *operand {
-                let windows = gathered.filter(|_| position == 0);
+                let picture = match node.op {
+                    DeviceOp::Conv2dAdd(_) => Conv2dAdd::FIRST_INPUTS,
+                    _ => 0,
+                };
+                let windows = gathered.filter(|_| position == picture);
                 all.tensors[tensor].read_bytes += windows.unwrap_or(sizes[tensor]);
             }
         }
@@ -84,6 +88,7 @@ fn gathered(node: &DeviceNode) -> Option<u64> {
     };
     Some(match &node.op {
         DeviceOp::Conv2d(p) => windows(&p.window, p.in_c),
+        DeviceOp::Conv2dAdd(p) => windows(&p.conv.window, p.conv.in_c),
         DeviceOp::DepthwiseConv2d(p) => windows(&p.window, p.in_c),
         DeviceOp::MaxPool2d(p) => windows(&p.window, p.channels),
         DeviceOp::AveragePool2d(p) => windows(&p.window, p.channels),

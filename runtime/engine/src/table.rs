@@ -42,6 +42,9 @@ impl<K: Kernels> OpEntry<K> {
 
 fn check<P: Run>(operator: &Operator<'_>, operands: &Operands<'_>) -> Result<(), Refusal> {
     let params: P = operator.params().ok_or(Refusal::Attributes)?;
+    if operator.scratch_bytes < params.scratch_bytes() {
+        return Err(Refusal::Contradiction(OpError::Scratch));
+    }
     params.check(operands).map_err(Refusal::Contradiction)
 }
 
@@ -94,6 +97,7 @@ impl<K: Kernels> OpTable<K> {
         ops::gather_elements(),
         ops::top_k(),
         ops::div(),
+        ops::conv_2d_add(),
     ]);
 
     /// A table of these entries.

@@ -22,6 +22,25 @@ pub struct ConvIo<'a> {
     pub scratch: &'a mut [u8],
 }
 
+/// Operands of a convolution that is added to another tensor.
+#[derive(Debug)]
+pub struct Conv2dAddIo<'a> {
+    /// The other tensor and the output.
+    pub a_y: InOut<'a>,
+    /// The convolution's input, `Nhwc`.
+    pub x: &'a [i8],
+    /// Weights, in the layout that the parameters name.
+    pub weights: &'a [i8],
+    /// One an output channel.
+    pub bias: &'a [i32],
+    /// One an output channel.
+    pub multipliers: &'a [i32],
+    /// One an output channel.
+    pub shifts: &'a [u8],
+    /// A band, then scratch of the convolution's kernel; without room for a band nothing is written.
+    pub scratch: &'a mut [u8],
+}
+
 /// Operands of a layer's output channels whose weights do not fit `s8`.
 #[derive(Debug)]
 pub struct WideIo<'a> {

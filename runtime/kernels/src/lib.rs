@@ -30,8 +30,8 @@ mod tests;
 
 pub use device::{DEVICE, Device, WithKernels, best, dispatch, is_available};
 pub use io::{
-    ArgMaxIo, AveragePoolIo, BatchMatMulIo, BinaryIo, ConvIo, InOut, IndexedIo, Indices,
-    IndicesMut, LayerNormIo, LookupIo, PreluIo, SoftmaxIo, TakeIo, UnaryIo, WideIo,
+    ArgMaxIo, AveragePoolIo, BatchMatMulIo, BinaryIo, Conv2dAddIo, ConvIo, InOut, IndexedIo,
+    Indices, IndicesMut, LayerNormIo, LookupIo, PreluIo, SoftmaxIo, TakeIo, UnaryIo, WideIo,
 };
 
 use ocellus_format::{Isa, ops};
@@ -169,6 +169,11 @@ pub trait Kernels: Copy + 'static {
     /// Where the largest or smallest values of the innermost axis lie.
     fn top_k_s8(self, p: &ops::TopK, io: ArgMaxIo<'_>) {
         reference::top_k_s8(p, io);
+    }
+
+    /// 2-D convolution, added to another tensor: the instruction set's own kernels of the two, a band of rows after the other.
+    fn conv_2d_add_s8(self, p: &ops::Conv2dAdd, io: Conv2dAddIo<'_>) {
+        reference::conv_2d_add_s8(self, p, io);
     }
 
     /// Quotient with broadcast.

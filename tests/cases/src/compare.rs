@@ -77,6 +77,16 @@ pub(crate) fn accept_output<'de, P: Params<'de>>(
     p: &P,
     inputs: &[(DType, usize)],
     constants: bool,
+    output: (DType, usize),
+) -> Result<(), Fault> {
+    accept_with(p, inputs, if constants { 1 } else { inputs.len() }, output)
+}
+
+/// As [`accept_output`], with constants from an index on.
+pub(crate) fn accept_with<'de, P: Params<'de>>(
+    p: &P,
+    inputs: &[(DType, usize)],
+    first_constant: usize,
     (output_dtype, output_len): (DType, usize),
 ) -> Result<(), Fault> {
     let extent = |class, dtype, len: usize| Extent {
@@ -88,7 +98,7 @@ pub(crate) fn accept_output<'de, P: Params<'de>>(
     };
     let mut extents = [extent(Class::Arena, DType::S8, 0); 16];
     for (index, (slot, &(dtype, len))) in extents.iter_mut().zip(inputs).enumerate() {
-        let class = if constants && index > 0 {
+        let class = if index >= first_constant {
             Class::Constant
         } else {
             Class::Arena

@@ -2,15 +2,15 @@
 
 use ocellus_format::{DType, WeightLayout, ops};
 use ocellus_kernels::{
-    ConvIo, Kernels,
+    BinaryIo, Conv2dAddIo, ConvIo, InOut, Kernels,
     layout::{is_pairable, pack_conv_2d, pack_fully_connected},
     reference,
     select::Select,
 };
 
 use crate::{
-    Case, Checked, Fault,
-    compare::{Targets, accept, compare},
+    Case, Checked, Fault, binary,
+    compare::{Targets, accept, accept_with, compare},
     draw,
     memory::Memory,
     rng::Rng,
@@ -287,6 +287,101 @@ impl Case for Conv2d {
     }
 }
 
+pub(crate) struct Conv2dAdd;
+
+impl Case for Conv2dAdd {
+    type Params = ops::Conv2dAdd;
+
+    fn draw(rng: &mut Rng) -> ops::Conv2dAdd {
+        let mut conv = Conv2d::draw(rng);
+        let w = &mut conv.window;
+        // The first row of every window lies in the picture or above it.
+        w.out_h = w.out_h.min((w.in_h + w.pad_top - 1) / w.stride_h + 1);
+        let rows = match rng.size(0, 2) {
+            0 => 1,
+            1 => w.out_h,
+            _ => rng.size(1, w.out_h),
+        };
+        let add = ops::Add {
+            binary: ops::Binary::flat([1, w.out_h, w.out_w, conv.out_c]),
+            ..binary::Add::draw(rng)
+        };
+        ops::Conv2dAdd { conv, add, rows }
+    }
+
+    /// The reference is that of the convolution, whole, and of the sum.
+    fn check<K: Kernels>(
+        k: K,
+        p: &ops::Conv2dAdd,
+        rng: &mut Rng,
+        memory: &mut Memory<'_>,
+    ) -> Result<Checked, Fault> {
+        let (conv, w) = (&p.conv, &p.conv.window);
+        let portable = ops::Conv2d {
+            layout: WeightLayout::Portable,
+            ..*conv
+        };
+        let x_len = (w.in_h * w.in_w * conv.in_c) as usize;
+        let y_len = (w.out_h * w.out_w * conv.out_c) as usize;
+        let taps = conv.taps();
+        let (weights_len, out_c) = ((taps * conv.out_c) as usize, conv.out_c as usize);
+        let layer = Layer::draw(rng, memory, x_len, weights_len, out_c, taps, true)?;
+        let p = &ops::Conv2dAdd {
+            conv: ops::Conv2d {
+                acc_bound: layer.acc_bound,
+                layout: layer.layout(conv.layout),
+                ..*conv
+            },
+            ..*p
+        };
+        let packed = memory.s8(p.conv.weights_len().unwrap_or(0) as usize, 0)?;
+        pack_conv_2d(&p.conv, layer.weights, packed);
+        let misalign = draw::misalign(rng);
+        let a = memory.s8(y_len, misalign)?;
+        draw::activations(rng, a);
+        let whole = memory.s8(y_len, 0)?;
+        let mut inputs = [(DType::S8, y_len); 6];
+        let (_, of_conv) = inputs.split_at_mut(1);
+        of_conv.copy_from_slice(&layer.inputs(packed.len()));
+        // The convolution's input is in the arena, its other operands are not.
+        accept_with(p, &inputs, 2, (DType::S8, y_len))?;
+        let in_place = rng.one_in(2);
+        let targets = Targets {
+            y_len,
+            misalign: draw::misalign(rng),
+            scratch_bytes: p.select(K::ISA).scratch_bytes as usize,
+            x_len: x_len + y_len,
+        };
+        compare(
+            memory,
+            &targets,
+            |y| {
+                reference::conv_2d_s8(&portable, layer.io(layer.weights, whole, &mut []));
+                let a_y = InOut::Apart(a, y);
+                reference::add_s8(&p.add, BinaryIo { a_y, b: whole });
+            },
+            |y, scratch| {
+                let a_y = if in_place {
+                    y.copy_from_slice(a);
+                    InOut::InPlace(y)
+                } else {
+                    InOut::Apart(a, y)
+                };
+                let io = Conv2dAddIo {
+                    a_y,
+                    x: layer.x,
+                    weights: packed,
+                    bias: layer.bias,
+                    multipliers: layer.multipliers,
+                    shifts: layer.shifts,
+                    scratch,
+                };
+                k.conv_2d_add_s8(p, io);
+            },
+        )
+    }
+}
+
 pub(crate) struct DepthwiseConv2d;
 
 impl Case for DepthwiseConv2d {
@@ -295,9 +390,7 @@ impl Case for DepthwiseConv2d {
     fn draw(rng: &mut Rng) -> ops::DepthwiseConv2d {
         let in_c = draw::channels(rng);
         let multiplier = rng.pick(&[1, 1, 1, 1, 2, 3]);
-        // A kernel may take a wide picture piece by piece.
-        let largest = if rng.one_in(6) { 100 } else { 14 };
-        let window = draw::window(rng, largest);
+        let window = draw::window(rng, 14);
         // As many groups as input channels: only rows and columns can give way.
         let small = Small {
             window,

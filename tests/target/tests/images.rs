@@ -47,7 +47,13 @@ fn accelerated(isa: Isa) -> Vec<OpCode> {
     let has_kernel = |op: &OpCode| {
         (0..SEEDS).any(|seed| choice(isa, *op, seed).is_some_and(|choice| choice.isa == isa))
     };
-    OpCode::ALL.into_iter().filter(has_kernel).collect()
+    // It has no kernel of its own: it runs those of `conv_2d` and `add`.
+    let own = |op: &OpCode| *op != OpCode::Conv2dAdd;
+    OpCode::ALL
+        .into_iter()
+        .filter(own)
+        .filter(has_kernel)
+        .collect()
 }
 
 fn holds_the_kernels_that_are_chosen(name: &str) {
@@ -185,13 +191,20 @@ fn an_operator_that_is_not_asked_for_is_not_linked() {
 /// The images of MLPerf Tiny's models: inference, link and proof of the file, with every kernel that they may call.
 #[test]
 fn code_stays_small() {
-    use OpCode::{Add, AveragePool2d, Conv2d, DepthwiseConv2d, FullyConnected, Softmax};
+    use OpCode::{Add, AveragePool2d, Conv2d, Conv2dAdd, DepthwiseConv2d, FullyConnected, Softmax};
     let target = Target::named("qemu-m4");
     let classes: [(&[OpCode], u64); 3] = [
         // Image classification.
         (
-            &[Conv2d, Add, AveragePool2d, FullyConnected, Softmax],
-            44_000,
+            &[
+                Conv2d,
+                Conv2dAdd,
+                Add,
+                AveragePool2d,
+                FullyConnected,
+                Softmax,
+            ],
+            46_500,
         ),
         // Visual wake words, keyword spotting.
         (

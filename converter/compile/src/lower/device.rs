@@ -35,6 +35,7 @@ pub enum DeviceOp {
     GatherElements(ops::GatherElements),
     TopK(ops::TopK),
     Div(ops::Div),
+    Conv2dAdd(ops::Conv2dAdd),
 }
 
 /// Calls the same thing for whichever parameters there are.
@@ -68,6 +69,7 @@ macro_rules! each {
             DeviceOp::GatherElements($p) => $body,
             DeviceOp::TopK($p) => $body,
             DeviceOp::Div($p) => $body,
+            DeviceOp::Conv2dAdd($p) => $body,
         }
     };
 }

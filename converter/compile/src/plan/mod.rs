@@ -115,6 +115,11 @@ pub fn plan_over(
     Some(blocks.plan(&placed, parts, alive_bytes))
 }
 
+/// The most bytes alive in one step: no plan is smaller.
+pub(crate) fn alive_bytes(lives: &[Life], scratch_bytes: &[u64]) -> u64 {
+    lower_bound(&Blocks::of(lives, scratch_bytes).all).0
+}
+
 /// Everything that takes memory.
 struct Blocks {
     all: Vec<Block>,

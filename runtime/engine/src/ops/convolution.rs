@@ -1,7 +1,7 @@
 use ocellus_format::ops::{
-    Conv2d, DepthwiseConv2d, FullyConnected, TransposeConv2d, WIDE_CHANNELS_INPUT,
+    Conv2d, Conv2dAdd, DepthwiseConv2d, FullyConnected, TransposeConv2d, WIDE_CHANNELS_INPUT,
 };
-use ocellus_kernels::{ConvIo, Kernels, WideIo, reference};
+use ocellus_kernels::{Conv2dAddIo, ConvIo, Kernels, WideIo, reference};
 
 use super::Run;
 use crate::call::Call;
@@ -50,6 +50,29 @@ impl Run for Conv2d {
     fn run<K: Kernels>(&self, kernels: K, call: Call<'_>) -> Option<()> {
         let kernel = |io: ConvIo<'_>| kernels.conv_2d_s8(self, io);
         layer(call, kernel, |io| reference::conv_2d_wide_s8(self, io))
+    }
+}
+
+impl Run for Conv2dAdd {
+    fn run<K: Kernels>(&self, kernels: K, mut call: Call<'_>) -> Option<()> {
+        let first = Conv2dAdd::FIRST_INPUTS;
+        let (x, weights) = (call.input(first)?, call.input(first + 1)?);
+        let bias = call.constant(first + 2)?;
+        let (multipliers, shifts) = (call.constant(first + 3)?, call.constant(first + 4)?);
+        let scratch = core::mem::take(&mut call.scratch);
+        kernels.conv_2d_add_s8(
+            self,
+            Conv2dAddIo {
+                a_y: call.in_out()?,
+                x,
+                weights,
+                bias,
+                multipliers,
+                shifts,
+                scratch,
+            },
+        );
+        Some(())
     }
 }
 

@@ -60,4 +60,5 @@ entries! {
     gather_elements: GatherElements,
     top_k: TopK,
     div: Div,
+    conv_2d_add: Conv2dAdd,
 }

@@ -1,8 +1,8 @@
 //! A small model of every operator, made without the converter.
 
 use ocellus::format::ops::{
-    Add, ArgMax, AveragePool2d, BatchMatMul, Binary, Concat, Conv2d, DepthwiseConv2d, Div,
-    FullyConnected, Gather, GatherElements, IndexType, LayerNorm, Lookup, MaxPool2d, Maximum,
+    Add, ArgMax, AveragePool2d, BatchMatMul, Binary, Concat, Conv2d, Conv2dAdd, DepthwiseConv2d,
+    Div, FullyConnected, Gather, GatherElements, IndexType, LayerNorm, Lookup, MaxPool2d, Maximum,
     Minimum, Mul, OutputS8, Pad, Params, Prelu, ResizeBilinear, ResizeNearest, Slice, Softmax,
     Take, TopK, Transpose, TransposeConv2d, Window2d,
 };
@@ -309,13 +309,33 @@ fn written(in_parts: bool) -> Vec<u8> {
     };
     b.op(&params, &[conv, depthwise], sum);
 
+    let again = b.at(conv_offset, &[6, 6, 4]);
+    let [w, bias, m, s] = b.weights(&[4, 3, 3, 4], 4);
+    let params = Conv2dAdd {
+        conv: Conv2d {
+            window: window((6, 6), (6, 6), 3, 1, 1),
+            in_c: 4,
+            out_c: 4,
+            groups: 1,
+            zero_point_in: 3,
+            output: OUT,
+            layout: WeightLayout::Portable,
+            acc_bound: 1 << 21,
+        },
+        add: params,
+        rows: 4,
+    };
+    let scratch = b.scratch(96 + 512);
+    let operands = [sum, depthwise, w, bias, m, s];
+    b.op_with(&params, &operands, again, scratch);
+
     let looked_up = b.at(conv_offset, &[6, 6, 4]);
     let table: Vec<i8> = (0..256).map(|i| (i / 2 - 64) as i8).collect();
     let table = b
         .writer
         .constant("table", &[256], None, &table)
         .expect("table");
-    b.op(&Lookup { len: 144 }, &[sum, table], looked_up);
+    b.op(&Lookup { len: 144 }, &[again, table], looked_up);
 
     let rectified = b.at(conv_offset, &[6, 6, 4]);
     let slopes = b

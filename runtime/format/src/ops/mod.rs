@@ -7,6 +7,7 @@ mod arg_max;
 mod batch_mat_mul;
 mod binary;
 mod conv_2d;
+mod conv_2d_add;
 mod depthwise_conv_2d;
 mod fully_connected;
 mod index;
@@ -26,6 +27,7 @@ pub use arg_max::{ArgMax, TopK};
 pub use batch_mat_mul::{BatchMatMul, STACK_RANK};
 pub use binary::{Add, BROADCAST_RANK, Binary, Div, Maximum, Minimum, Mul};
 pub use conv_2d::Conv2d;
+pub use conv_2d_add::Conv2dAdd;
 pub use depthwise_conv_2d::DepthwiseConv2d;
 pub use fully_connected::FullyConnected;
 pub use index::IndexType;
@@ -104,11 +106,13 @@ pub enum OpCode {
     TopK = 26,
     /// [`Div`].
     Div = 27,
+    /// [`Conv2dAdd`].
+    Conv2dAdd = 28,
 }
 
 impl OpCode {
     /// Every operator, in the order of the numbers, from 1 on.
-    pub const ALL: [OpCode; 27] = [
+    pub const ALL: [OpCode; 28] = [
         OpCode::Conv2d,
         OpCode::DepthwiseConv2d,
         OpCode::TransposeConv2d,
@@ -136,6 +140,7 @@ impl OpCode {
         OpCode::GatherElements,
         OpCode::TopK,
         OpCode::Div,
+        OpCode::Conv2dAdd,
     ];
 
     /// Reads the number in a file.
@@ -173,6 +178,7 @@ impl OpCode {
             OpCode::GatherElements => "gather_elements",
             OpCode::TopK => "top_k",
             OpCode::Div => "div",
+            OpCode::Conv2dAdd => "conv_2d_add",
         }
     }
 
@@ -187,6 +193,7 @@ impl OpCode {
                 | OpCode::Lookup
                 | OpCode::Prelu
                 | OpCode::Div
+                | OpCode::Conv2dAdd
         )
     }
 }
@@ -213,6 +220,8 @@ pub enum OpError {
     },
     /// The stated bound of the accumulator is `2^31` or more.
     AccumulatorBound,
+    /// Fewer bytes of scratch than the operator needs on every machine.
+    Scratch,
 }
 
 /// An operator's parameters: its attributes in the file and the argument of its kernels.
@@ -225,6 +234,11 @@ pub trait Params<'de>: Copy + Serialize + Deserialize<'de> {
     /// # Errors
     /// An [`OpError`] that names the first contradiction.
     fn check(&self, operands: &Operands<'_>) -> Result<(), OpError>;
+
+    /// Bytes of scratch without which the operator runs nowhere; what a kernel wants beside them is its own matter.
+    fn scratch_bytes(&self) -> u32 {
+        0
+    }
 
     /// Multiply-accumulates of one run; 0 where the operator does not multiply by weights.
     fn macs(&self) -> u64 {

@@ -135,16 +135,11 @@ impl<'a> Taps<'a> {
     /// a row has no meaning. `None` where a slice ends before.
     fn gather(&mut self, to: &mut [i8], row: usize, most: usize) -> Option<usize> {
         let w = &self.p.window;
-        let (columns, count) = if self.inside.contains(&self.ox) {
-            let columns = Inside {
-                before: 0,
-                first: (self.ox * w.stride_w - w.pad_left) as usize,
-                count: w.kernel_w as usize,
-            };
-            let rest = (self.inside.end - self.ox) as usize;
-            (columns, if self.together { most.min(rest) } else { 1 })
+        let columns = window::columns(w, self.ox);
+        let count = if self.together && self.inside.contains(&self.ox) {
+            most.min((self.inside.end - self.ox) as usize)
         } else {
-            (window::columns(w, self.ox), 1)
+            1
         };
         self.pixels(columns, to, [count, row])?;
         self.ox += count as u32;

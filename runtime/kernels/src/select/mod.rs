@@ -99,6 +99,7 @@ pub enum Operator<'a> {
     GatherElements(&'a ops::GatherElements),
     TopK(&'a ops::TopK),
     Div(&'a ops::Div),
+    Conv2dAdd(&'a ops::Conv2dAdd),
 }
 
 /// The kernel of any operator.
@@ -131,6 +132,7 @@ pub fn choice(isa: Isa, operator: Operator<'_>) -> Choice {
         Operator::GatherElements(p) => gather_elements(isa, p),
         Operator::TopK(p) => top_k(isa, p),
         Operator::Div(p) => div(isa, p),
+        Operator::Conv2dAdd(p) => conv_2d_add(isa, p),
     }
 }
 
@@ -140,7 +142,40 @@ pub trait Select {
     fn select(&self, isa: Isa) -> Choice;
 }
 
-/// For each operator: a function of its name, `From` and [`Select`] for its parameters.
+/// The kernel of `conv_2d_add`: that of its convolution, with scratch for any band of rows behind the band itself.
+pub fn conv_2d_add(isa: Isa, p: &ops::Conv2dAdd) -> Choice {
+    let mut first = 0;
+    let mut wanted = 0;
+    let mut runs_on = isa;
+    while first < p.conv.window.out_h {
+        let (conv, _, rows) = p.band(first);
+        let choice = conv_2d(isa, &conv);
+        wanted = wanted.max(choice.scratch_bytes);
+        if choice.isa == Isa::Reference {
+            runs_on = Isa::Reference;
+        }
+        first = first.saturating_add(rows.max(1));
+    }
+    Choice {
+        isa: runs_on,
+        kernel: OpCode::Conv2dAdd.name(),
+        scratch_bytes: p.band_bytes().saturating_add(wanted),
+    }
+}
+
+impl<'a> From<&'a ops::Conv2dAdd> for Operator<'a> {
+    fn from(p: &'a ops::Conv2dAdd) -> Operator<'a> {
+        Operator::Conv2dAdd(p)
+    }
+}
+
+impl Select for ops::Conv2dAdd {
+    fn select(&self, isa: Isa) -> Choice {
+        conv_2d_add(isa, self)
+    }
+}
+
+/// For each other operator: a function of its name, `From` and [`Select`] for its parameters.
 macro_rules! operators {
     ($($function:ident $name:ident)*) => {$(
         #[doc = concat!("The kernel of `", stringify!($function), "`.")]

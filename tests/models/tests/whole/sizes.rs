@@ -29,7 +29,7 @@ fn check(model: &Model, expected: Sizes) -> Option<String> {
 #[test]
 fn arena_and_file_of_generated_networks() {
     let expected: [(&str, Sizes); 4] = [
-        ("residual", [(18_688, 26_304), (18_688, 26_432)]),
+        ("residual", [(14_944, 26_240), (14_944, 26_368)]),
         ("separable", [(4_320, 15_984), (4_320, 16_768)]),
         ("detector", [(10_304, 24_832), (8_960, 25_296)]),
         ("mixed", [(5_168, 13_031), (5_168, 14_512)]),
@@ -44,7 +44,7 @@ fn arena_and_file_of_generated_networks() {
 #[test]
 fn arena_and_file_of_real_models() {
     let expected = [
-        (&RESNET8, [(50_560, 94_000), (50_560, 94_144)]),
+        (&RESNET8, [(36_224, 93_792), (36_224, 93_952)]),
         (&VISUAL_WAKE_WORDS, [(55_616, 79_744), (55_616, 81_968)]),
         (&KEYWORDS, [(17_680, 42_640), (17_024, 43_184)]),
         (&ANOMALY, [(1_792, 286_208), (768, 287_296)]),
