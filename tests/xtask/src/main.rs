@@ -64,6 +64,7 @@ fn usage() -> String {
     for step in CHECK.iter().chain([&SETUP]) {
         text += &format!("  {:<13} {}\n", step.name, step.does);
     }
+    text += "  performance   instructions, cycles and memory on every emulated board, into docs/performance.md with --update: minutes; --board NAME for one\n";
     text += "  accuracy      int8 against float for the promised models, into docs/accuracy.md with --update: minutes; --only NAME for one\n";
     text
 }
@@ -85,19 +86,20 @@ fn run(command: &str) -> Result<(), Failure> {
     }
 }
 
-/// Hands its arguments to the program that measures, built beside the one that is measured.
-fn accuracy(arguments: impl Iterator<Item = String>) -> ExitCode {
+/// Hands its arguments to a program that measures, built beside the one that is measured.
+fn measure(name: &str, arguments: impl Iterator<Item = String>) -> ExitCode {
+    let program = format!("ocellus-{name}");
     let measured = Host::here()
         .map_err(|error| error.to_string())
         .and_then(|host| {
-            let packages = ["-p", "ocellus-cli", "-p", "ocellus-accuracy"];
+            let packages = ["-p", "ocellus-cli", "-p", program.as_str()];
             let built = cargo(&host, &["build", "--release"])
                 .args(packages)
                 .status();
             if !built.is_ok_and(|status| status.success()) {
                 return Err("`cargo build --release` failed".to_owned());
             }
-            let program = host.target.join("release/ocellus-accuracy");
+            let program = host.target.join("release").join(&program);
             let status = Command::new(program).args(arguments).status();
             status.map_err(|error| error.to_string())
         });
@@ -105,7 +107,7 @@ fn accuracy(arguments: impl Iterator<Item = String>) -> ExitCode {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("xtask: accuracy: {error}");
+            eprintln!("xtask: {name}: {error}");
             ExitCode::FAILURE
         }
     }
@@ -113,8 +115,10 @@ fn accuracy(arguments: impl Iterator<Item = String>) -> ExitCode {
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
-    if arguments.next_if_eq("accuracy").is_some() {
-        return accuracy(arguments);
+    for name in ["accuracy", "performance"] {
+        if arguments.next_if_eq(name).is_some() {
+            return measure(name, arguments);
+        }
     }
     let (first, second) = (arguments.next(), arguments.next());
     let command = match (first.as_deref(), second) {
