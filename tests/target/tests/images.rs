@@ -204,7 +204,7 @@ fn code_stays_small() {
                 FullyConnected,
                 Softmax,
             ],
-            46_500,
+            44_500,
         ),
         // Visual wake words, keyword spotting.
         (
@@ -215,10 +215,10 @@ fn code_stays_small() {
                 FullyConnected,
                 Softmax,
             ],
-            48_000,
+            46_500,
         ),
         // Anomaly detection.
-        (&[FullyConnected], 28_500),
+        (&[FullyConnected], 21_500),
     ];
     for (operators, most) in classes {
         let contents = Contents {

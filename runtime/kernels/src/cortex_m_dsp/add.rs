@@ -44,7 +44,7 @@ pub(super) fn add_s8(p: &Add, mut io: BinaryIo<'_>) {
         .wrapping_sub(i32::from(p.zero_point_a).wrapping_mul(p.multiplier_a))
         .wrapping_sub(i32::from(p.zero_point_b).wrapping_mul(p.multiplier_b));
     let words = row / WORD;
-    for first in (0..len).step_by(row) {
+    for first in (0..len).step_by(row.max(1)) {
         if words > 0 {
             let a = a.wrapping_add(first);
             let mut state = State {

@@ -272,6 +272,7 @@ fn group_weights(
 }
 
 /// Writes the outputs of a layer for which [`Planes`] are planned.
+#[inline(never)]
 pub(super) fn depthwise_3x3(
     p: &DepthwiseConv2d,
     planes: &Planes,
@@ -290,7 +291,7 @@ pub(super) fn depthwise_3x3(
     let outputs = io.y.len();
     let padding = i16::from(p.zero_point_in) as u16;
     let padding = [u32::from(padding) * 0x1_0001; CHANNELS];
-    for first_row in (0..outer.out).step_by(planes.strip_rows) {
+    for first_row in (0..outer.out).step_by(planes.strip_rows.max(1)) {
         let rows = planes.strip_rows.min(outer.out - first_row);
         let in_rows = (rows - 1) * outer.stride + KERNEL;
         let Some(strip) = buffer.get_mut(..in_rows * row_pairs) else {
@@ -301,7 +302,7 @@ pub(super) fn depthwise_3x3(
         for first in (0..in_c).step_by(CHANNELS) {
             // The last four channels may have been done in part.
             let first = first.min(in_c - CHANNELS);
-            for (row, to) in strip.chunks_exact_mut(row_pairs).enumerate() {
+            for (row, to) in strip.chunks_exact_mut(row_pairs.max(1)).enumerate() {
                 let at = (first_row * outer.stride + row).wrapping_sub(outer.pad);
                 if at < outer.input {
                     let line = Line {

@@ -33,6 +33,7 @@ pub(super) fn depthwise_conv_2d_s8(p: &DepthwiseConv2d, io: ConvIo<'_>) {
 }
 
 /// Any window: pixel by pixel, and four channels at a time.
+#[inline(never)]
 fn windows(p: &DepthwiseConv2d, channels: &Channels<'_>, io: ConvIo<'_>) {
     let w = &p.window;
     let in_c = p.in_c as usize;

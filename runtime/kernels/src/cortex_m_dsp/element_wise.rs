@@ -43,7 +43,7 @@ pub(super) fn mul_s8(p: &Mul, mut io: BinaryIo<'_>) {
         return;
     };
     let short = SMMLA_SHIFTS.contains(&p.requant.shift);
-    for first in (0..len_of(&all)).step_by(row) {
+    for first in (0..len_of(&all)).step_by(row.max(1)) {
         map(&mut io.a_y, first, row, |at, a| {
             let b = b.get(at).copied().unwrap_or(0);
             let a = i32::from(a) - i32::from(p.zero_point_a);

@@ -129,8 +129,9 @@ impl<'a> Pairs<'a> {
     }
 
     /// The channels from `first` on, an even number, two at a time and by way of their sums.
+    #[inline(never)]
     fn pair_by_pair(&self, x: &[Run], y: &mut [i8], at: [usize; ROWS], first: usize) {
-        let pairs = self.weights.chunks_exact(self.runs * PAIR_RUN);
+        let pairs = self.weights.chunks_exact((self.runs * PAIR_RUN).max(1));
         for (weights, first) in pairs.zip((0..).step_by(2)).skip(first / 2) {
             let channels = self.channels.from(first);
             let [a, b] = [0, 1].map(|place| channels.bias.get(place).copied().unwrap_or(0));
@@ -182,6 +183,7 @@ const RUN_CODE: usize = 22 * 4;
 /// # Safety
 /// For `count` channels, two or more and even: `records` points to one for every two, `weights` to their runs; `x` to the rows'. `sums` points to six
 /// integers and `count` is 2; or it is null, and `y0`, `y1`, `y2` point to `count` places each.
+#[inline(never)]
 unsafe fn block(state: &mut State, weights: *const i8) {
     // SAFETY: a round reads eight runs of weights and rows at offsets from r1 and r0, less those that the first round skips by its entry: r0 and r1 begin as much lower, so that no
     // address below the runs is read. After the last round r1 is at the next two channels. Each two channels read one record, and write two bytes at `done` behind each of

@@ -67,7 +67,9 @@ pub(super) fn pair_row(channels: &Channels<'_>, weights: &[i8], x: &[i8], y: &mu
         unsafe { block(&mut state, weights.as_ptr()) };
         channels.clamp(y.get_mut(..done).unwrap_or_default());
     }
-    let pairs = weights.chunks(2 * pair_len).zip(y.chunks_mut(CHANNELS));
+    let pairs = weights
+        .chunks((2 * pair_len).max(1))
+        .zip(y.chunks_mut(CHANNELS));
     for ((weights, y), first) in pairs
         .zip((0..out_c).step_by(CHANNELS))
         .skip(done / CHANNELS)
@@ -148,6 +150,7 @@ impl State {
 /// With a row of one whole run or more, from `x` plus what is left out to `x_end`; for `count` times four channels, one or more: `weights` points to two pairs of them,
 /// `pair_len` bytes apart, each with a row's runs, and the next two pairs follow behind these. `sums` points to four integers and `count` is 1; or it is null, and `bias`,
 /// `multipliers`, `shifts` and `y` point to as many values as there are channels, and shifts are in `33..=55`.
+#[inline(never)]
 unsafe fn block(state: &mut State, weights: *const i8) {
     // SAFETY: a round reads eight runs of the row and of both pairs at offsets from r0, r1 and r2, less those that the first round skips by its entry: the three begin as much
     // lower, so that no address below the runs is read. The branch into the round is to its label plus as many runs' instructions as are left out, each of

@@ -24,6 +24,7 @@ pub(super) enum Product<'a> {
 impl<'a> Product<'a> {
     /// Weights in a layout; `None` where these kernels have no reader for it, or the weights or the
     /// scratch for `records` are fewer than channels and taps say.
+    #[inline(never)]
     pub(super) fn new(
         layout: WeightLayout,
         weights: &'a [i8],
@@ -53,16 +54,27 @@ impl<'a> Product<'a> {
                 weights,
                 channels,
                 taps,
-            } => {
-                let weights = weights.chunks_exact(*taps).zip(channels.bias);
-                for (oc, (weights, &bias)) in weights.enumerate() {
-                    let sums = dot(x, weights, bias);
-                    for (at, sum) in at.into_iter().zip(sums) {
-                        let to = y.get_mut(at + oc..at + oc + 1).unwrap_or_default();
-                        channels.from(oc).finish(&[sum], to);
-                    }
-                }
-            }
+            } => plain_rows(weights, channels, *taps, x, y, at),
+        }
+    }
+}
+
+/// One channel at a time.
+#[inline(never)]
+fn plain_rows(
+    weights: &[i8],
+    channels: &Channels<'_>,
+    taps: usize,
+    x: &[Run],
+    y: &mut [i8],
+    at: [usize; ROWS],
+) {
+    let weights = weights.chunks_exact(taps.max(1)).zip(channels.bias);
+    for (oc, (weights, &bias)) in weights.enumerate() {
+        let sums = dot(x, weights, bias);
+        for (at, sum) in at.into_iter().zip(sums) {
+            let to = y.get_mut(at + oc..at + oc + 1).unwrap_or_default();
+            channels.from(oc).finish(&[sum], to);
         }
     }
 }

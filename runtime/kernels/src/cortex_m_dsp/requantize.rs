@@ -54,7 +54,7 @@ impl<'a> Channels<'a> {
     }
 
     /// Outputs of complete accumulators, one a channel, from the first channel on.
-    #[inline]
+    #[inline(never)]
     pub(super) fn finish(&self, accumulators: &[i32], y: &mut [i8]) {
         let rescales = self.multipliers.iter().zip(self.shifts);
         for ((&acc, (&multiplier, &shift)), y) in accumulators.iter().zip(rescales).zip(y) {
@@ -86,7 +86,7 @@ fn all_short(shifts: &[u8]) -> bool {
 #[inline]
 pub(super) fn finish(acc: i32, r: Requant, output: OutputS8, short: bool) -> i8 {
     if !short {
-        return output.finish(reference::requantize(acc, r));
+        return finish_long(acc, r, output);
     }
     let high = smmla(
         acc,
@@ -97,7 +97,14 @@ pub(super) fn finish(acc: i32, r: Requant, output: OutputS8, short: bool) -> i8 
     value.max(output.min).min(output.max)
 }
 
+#[cold]
+#[inline(never)]
+fn finish_long(acc: i32, r: Requant, output: OutputS8) -> i8 {
+    output.finish(reference::requantize(acc, r))
+}
+
 /// Applies the clamp to outputs that are only saturated.
+#[inline(never)]
 pub(super) fn clamp(output: OutputS8, y: &mut [i8]) {
     let OutputS8 { min, max, .. } = output;
     if (min, max) == (i8::MIN, i8::MAX) {

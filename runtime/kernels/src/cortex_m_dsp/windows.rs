@@ -46,6 +46,7 @@ struct Place {
 }
 
 impl<'a> Windows<'a> {
+    #[inline(never)]
     pub(super) fn new(p: &'a Conv2d, x: &'a [i8], group: usize) -> Windows<'a> {
         let w = &p.window;
         let (in_c, group_in_c) = (p.in_c as usize, p.group_in_c() as usize);

@@ -18,7 +18,7 @@ pub(super) fn choice(operator: Operator<'_>) -> Option<Choice> {
             "depthwise_conv_2d",
             Planes::new(p).map_or(Some(0), |planes| planes.bytes())?,
         ),
-        Operator::FullyConnected(p) => ("fully_connected", fully_connected_bytes(p)?),
+        Operator::FullyConnected(p) if reads(p.layout) => ("fully_connected", 0),
         Operator::Add(p) if row_axis(&p.binary).is_some() => ("add", 0),
         Operator::TransposeConv2d(_) => ("transpose_conv_2d", 0),
         Operator::BatchMatMul(p) if !(p.transposed_a && p.transposed_b) => ("batch_mat_mul", 0),
@@ -58,13 +58,9 @@ pub(crate) fn gathers_rows(p: &ops::Conv2d) -> bool {
 
 /// How many pairs of channels that share weights are done at once; 0 where none do.
 pub(crate) fn pair_records(p: &ops::Conv2d) -> u32 {
-    records(p.layout, p.group_out_c())
-}
-
-fn records(layout: WeightLayout, channels: u32) -> u32 {
-    match layout {
+    match p.layout {
         // A single one has a record too, so that the count is above 0.
-        WeightLayout::Pair2x4 => channels.div_ceil(2).min(RECORDS_MAX),
+        WeightLayout::Pair2x4 => p.group_out_c().div_ceil(2).min(RECORDS_MAX),
         _ => 0,
     }
 }
@@ -88,22 +84,6 @@ fn conv_2d(p: &ops::Conv2d) -> Option<(&'static str, u32)> {
     };
     let records = pair_records(p).checked_mul(RECORD_BYTES)?;
     Some((kernel, wide.checked_add(records)?.checked_add(copies)?))
-}
-
-/// Few rows are read where they lie.
-fn fully_connected_bytes(p: &ops::FullyConnected) -> Option<u32> {
-    if !reads(p.layout) {
-        None
-    } else if p.rows == 1 {
-        Some(0)
-    } else {
-        let copies = if p.in_c.is_multiple_of(RUN) {
-            0
-        } else {
-            p.in_c
-        };
-        wide_bytes(p.in_c)?.checked_add(copies_bytes(copies)?)
-    }
 }
 
 fn reads(layout: WeightLayout) -> bool {
