@@ -44,8 +44,6 @@ pub(crate) fn document(figures: &[Figures]) -> String {
             })
         });
     }
-    text +=
-        "On Cortex-M33 theirs are the counts of Cortex-M4, which has the same instructions.\n\n";
     text += &others("Cortex-M55", &of("qemu-m55"), |row| {
         micro(&row.model).map(|peer| peer.m55_instructions)
     });

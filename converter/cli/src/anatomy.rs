@@ -6,7 +6,7 @@ use ocellus_compile::plan::ALIGNMENT_BYTES;
 use ocellus_compile::report::{LayerReport, PartReport, TensorReport};
 use ocellus_compile::traffic::Moved;
 use ocellus_compile::{Report as Needs, Target};
-use ocellus_format::ops::OpCode;
+use ocellus_format::ops::{Conv2dAdd, OpCode};
 use ocellus_format::{Class, Isa, ModelView, QParams, TensorInfo};
 use ocellus_report::{Histogram, Layer, LayerCost, Memory, MemoryBox, MemoryKind, MemoryPart};
 
@@ -253,12 +253,17 @@ pub(crate) fn weights(file: &ModelFile) -> Result<Vec<Histogram>> {
         OpCode::DepthwiseConv2d,
         OpCode::TransposeConv2d,
         OpCode::FullyConnected,
+        OpCode::Conv2dAdd,
     ];
     let operators = view.program().operators().enumerate();
     operators
         .filter(|(_, operator)| weighted.contains(&operator.code))
         .filter_map(|(index, operator)| {
-            let tensor = view.tensor(operator.inputs.iter().nth(1)?)?;
+            let before = match operator.code {
+                OpCode::Conv2dAdd => Conv2dAdd::FIRST_INPUTS,
+                _ => 0,
+            };
+            let tensor = view.tensor(operator.inputs.iter().nth(before + 1)?)?;
             let values: &[i8] = view.constant(&tensor.extent())?;
             let name = names.get(index).context("a layer without a name").cloned();
             Some(name.map(|name| {

@@ -174,6 +174,9 @@ pub(crate) struct BenchArgs {
     /// The board, or a path to its file.
     #[arg(long, value_name = "NAME_OR_FILE", default_value = "host")]
     pub(crate) board: String,
+    /// Compares with an earlier run: what `ocellus bench --json` printed.
+    #[arg(long, value_name = "BENCH.json")]
+    pub(crate) against: Option<PathBuf>,
     /// Measures an image that loads models only that this public key has signed.
     #[arg(long, value_name = "NAME.pub.pem")]
     pub(crate) require_signature: Option<PathBuf>,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::args::BenchArgs;
 use crate::board::{self, Ready, Wanted, converse, isa_in};
+use crate::commands::against::{self, Against};
 use crate::commands::convert::isa_named;
 use crate::commands::flash::memory;
 use crate::keys;
@@ -53,15 +54,22 @@ pub(crate) struct Cost {
 }
 
 pub(crate) fn run(args: &BenchArgs, json: bool) -> Result<()> {
+    let before = args.against.as_deref().map(against::read).transpose()?;
     let file = ModelFile::open(&args.model)?;
     let signer = args.require_signature.as_deref().map(keys::public);
     let bench = measure(board::find(&args.board)?, &file, signer.transpose()?)?;
+    let mut now = bench.to_json(&args.model.display().to_string());
+    let against = args.against.as_deref().zip(before.as_ref());
+    let against = against.map(|(path, before)| Against::new(path, before, &now));
     if json {
-        print_json(bench.to_json(&args.model.display().to_string()))
-    } else {
-        bench.print();
-        Ok(())
+        now["against"] = against.map_or(Value::Null, |against| against.to_json());
+        return print_json(now);
     }
+    bench.print();
+    if let Some(against) = against {
+        against.print(&bench.board);
+    }
+    Ok(())
 }
 
 /// One inference on a board that can be started: an emulated one, or this machine.

@@ -270,7 +270,7 @@ fn bench_on_this_machine() {
     let w = Workspace::converted();
     let value = w.json(&["bench", "model.oce", "--board", "host"]);
     let fields = "model board isa macs macs_on_simd_share instructions? estimated_cycles? wall_us load_instructions? verify_instructions? arena_bytes \
-                  model_bytes code_bytes? image_bytes? ram_bytes? stack_bytes?";
+                  model_bytes code_bytes? image_bytes? ram_bytes? stack_bytes? against?";
     has(&value, fields);
     each_has(
         &value,
@@ -286,6 +286,31 @@ fn bench_on_this_machine() {
         .map(|layer| layer["macs"].as_u64().unwrap())
         .sum();
     assert_eq!(value["macs"], macs);
+}
+
+#[test]
+fn bench_against_an_earlier_run() {
+    let w = Workspace::converted();
+    let bench = ["bench", "model.oce", "--board", "host"];
+    w.write("before.json", w.json(&bench).to_string().as_bytes());
+    let against = [&bench[..], &["--against", "before.json"]].concat();
+    let value = w.json(&against);
+    let compared = &value["against"];
+    has(
+        compared,
+        "file model board figures layers only_before only_now",
+    );
+    assert_eq!(compared["figures"]["arena_bytes"]["ratio"], 1.0);
+    assert_eq!(
+        compared["layers"].as_array().map(Vec::len),
+        value["layers"].as_array().map(Vec::len)
+    );
+    assert_eq!(compared["only_now"], Value::Array(Vec::new()));
+    let said = w.succeed(&against).stdout;
+    assert!(said.contains("against before.json"), "{said}");
+    w.write("other.json", b"{}");
+    let other = [&bench[..], &["--against", "other.json"]].concat();
+    w.refused(&other, &["other.json", "bench --json"]);
 }
 
 #[test]

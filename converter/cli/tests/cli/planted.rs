@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ocellus_compile::interpret::{Interpreter, Taps};
 use ocellus_data::Picture;
-use ocellus_format::ops::OpCode;
+use ocellus_format::ops::{Conv2dAdd, OpCode};
 use ocellus_format::{AlignedBytes, ModelView, seal};
 use ocellus_kernels::Reference;
 
@@ -39,6 +39,7 @@ fn layers(file: &[u8], input: &[f32]) -> Vec<Layer> {
         OpCode::Conv2d,
         OpCode::DepthwiseConv2d,
         OpCode::FullyConnected,
+        OpCode::Conv2dAdd,
     ];
     let operators: Vec<_> = view
         .program()
@@ -46,7 +47,11 @@ fn layers(file: &[u8], input: &[f32]) -> Vec<Layer> {
         .filter(|op| weighted.contains(&op.code))
         .collect();
     let shifts = |op: &ocellus_format::Operator<'_>| {
-        let index = op.inputs.iter().nth(SHIFTS).unwrap();
+        let before = match op.code {
+            OpCode::Conv2dAdd => Conv2dAdd::FIRST_INPUTS,
+            _ => 0,
+        };
+        let index = op.inputs.iter().nth(before + SHIFTS).unwrap();
         view.tensor(index).unwrap()
     };
     let mut layers = Vec::new();
