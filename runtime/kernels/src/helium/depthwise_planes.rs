@@ -117,7 +117,7 @@ pub(super) fn run(p: &DepthwiseConv2d, plan: &Planes, io: &mut ConvIo<'_>) -> Op
 }
 
 /// Where the outputs of each round go, from the first output of a plane on, in the order in which a round has them: two, four or eight columns of outputs. -1 where
-/// there is none.
+/// there is none: with one vector of a window it is told from a place by its value, with two by its sign.
 fn place_outputs(p: &DepthwiseConv2d, plan: &Planes, places: &mut [i16]) {
     let w = &p.window;
     let (mut row, mut column) = (0, 0);
@@ -125,7 +125,7 @@ fn place_outputs(p: &DepthwiseConv2d, plan: &Planes, places: &mut [i16]) {
         for at in [0, 2, 4, 6, 1, 3, 5, 7] {
             if let Some(slot) = round.get_mut(at) {
                 *slot = if row < w.out_h && column < plan.tile {
-                    ((row * w.out_w + column) * p.out_c()) as i16
+                    ((row * w.out_w + column) * p.out_c()) as u16 as i16
                 } else {
                     -1
                 };
@@ -324,7 +324,7 @@ impl State {
 
 /// The loop over channels. `$sum` sums the products of a window into a register and goes on by a step of `$steps`.
 macro_rules! channels_loop {
-    ($state:ident, $load:literal, $before:literal, $after:literal, $zero_point:literal, $sum:ident, $($extra:tt)*) => {
+    ($state:ident, $load:literal, $before:literal, $after:literal, $zero_point:literal, $written:literal, $sum:ident, $($extra:tt)*) => {
         asm!(
             "push {{r6, r7}}",
             "vmrs r6, vpr",
@@ -372,7 +372,7 @@ macro_rules! channels_loop {
             concat!("vqadd.s16 q2, q2, ", $zero_point),
             "vmax.s16 q2, q2, q5",
             "vmin.s16 q2, q2, q6",
-            "vpt.s16 ge, q0, zr",
+            $written,
             "vstrbt.16 q2, [r5, q0]",
             "le lr, 3b",
             $after,
@@ -451,10 +451,11 @@ unsafe fn one_vector<const ROW: usize, const MIDDLE: usize, const LAST: usize>(s
     unsafe {
         channels_loop!(
             state,
-            "",
+            "vmov.i8 q7, #255",
             "",
             "",
             "r7",
+            "vpt.i16 ne, q0, q7",
             sum_of_one,
             row = const ROW,
             middle = const MIDDLE,
@@ -476,6 +477,7 @@ unsafe fn two_vectors(state: &mut State) {
             "push {{r9}}\nldr r7, [r9, #{zero_point}]\nvdup.16 q1, r7\nldrd r9, r7, [r9, #{steps}]",
             "pop {{r9}}",
             "q1",
+            "vpt.s16 ge, q0, zr",
             sum_of_two,
             steps = const offset_of!(State, steps),
         );

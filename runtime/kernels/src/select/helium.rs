@@ -173,7 +173,13 @@ impl Planes {
         let bytes = columns.checked_mul(height)?;
         let (lanes, members) = (LANES as u32, LANES as u32 * p.multiplier);
         let reach = rows.checked_mul(w.out_w)?.checked_mul(p.out_c())?;
-        let fits = vectors <= 2 && bytes <= 4096 && reach <= i16::MAX as u32;
+        // 16 bits of a place, of which one value, or with two vectors the sign, says that there is none.
+        let places = if vectors == 1 {
+            u16::MAX
+        } else {
+            i16::MAX as u16
+        };
+        let fits = vectors <= 2 && bytes <= 4096 && reach <= u32::from(places);
         let padded_bytes = bytes
             .checked_mul(lanes)?
             .checked_add(64 + 8 * height * w.stride_w);
