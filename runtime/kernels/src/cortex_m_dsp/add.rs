@@ -8,7 +8,7 @@ use core::arch::asm;
 use ocellus_format::ops::Add;
 
 use super::requantize::clamp;
-use crate::{BinaryIo, InOut, reference, select::row_axis};
+use crate::{BinaryIo, generic::RowsOf, reference};
 
 /// Values at a time.
 const WORD: usize = 4;
@@ -24,49 +24,41 @@ struct State {
 }
 
 pub(super) fn add_s8(p: &Add, mut io: BinaryIo<'_>) {
-    let all = p.binary.shape;
-    let Some(axis) = row_axis(&p.binary) else {
+    let rows = RowsOf::new(&p.binary);
+    let done = rows.is_some_and(|rows| rows.for_each(&mut io, |a, b, y| row(p, a, b, y)));
+    if !done {
         reference::add_s8(p, io);
-        return;
-    };
-    let len_of = |sizes: &[u32]| sizes.iter().fold(1, |len, &size| len * size as usize);
-    let len = len_of(&all);
-    let row = len_of(all.get(axis..).unwrap_or(&[]));
-    let (a, y, room) = match &mut io.a_y {
-        InOut::Apart(a, y) => (a.as_ptr(), y.as_mut_ptr(), a.len().min(y.len())),
-        InOut::InPlace(y) => (y.as_ptr(), y.as_mut_ptr(), y.len()),
-    };
-    if io.b.len() < row || room < len || row == 0 {
-        return;
     }
+}
+
+/// One row; `a` is the output's where there is none.
+fn row(p: &Add, a: Option<&[i8]>, b: &[i8], y: &mut [i8]) {
+    let len = y.len().min(b.len()).min(a.map_or(usize::MAX, <[i8]>::len));
     let half = 1_i32.wrapping_shl(u32::from(p.shift).wrapping_sub(1));
     let constant = half
         .wrapping_sub(i32::from(p.zero_point_a).wrapping_mul(p.multiplier_a))
         .wrapping_sub(i32::from(p.zero_point_b).wrapping_mul(p.multiplier_b));
-    let words = row / WORD;
-    for first in (0..len).step_by(row.max(1)) {
-        if words > 0 {
-            let a = a.wrapping_add(first);
-            let mut state = State {
-                constant,
-                zero_point: i32::from(p.output.zero_point),
-                shift: u32::from(p.shift),
-                a_end: a.wrapping_add(words * WORD),
-            };
-            // SAFETY: the rows from `first` on lie inside of `a` and of the output, which are one or apart, and `words` are not more than a row of `b` has.
-            unsafe { block(p, &mut state, a, io.b.as_ptr(), y.wrapping_add(first)) };
-        }
-        for at in words * WORD..row {
-            let b = io.b.get(at).copied().unwrap_or(0);
-            let sum = i32::from(io.a_y.get(first + at))
-                .wrapping_mul(p.multiplier_a)
-                .wrapping_add(i32::from(b).wrapping_mul(p.multiplier_b))
-                .wrapping_add(constant);
-            let value = sum.wrapping_shr(u32::from(p.shift));
-            io.a_y.put(first + at, p.output.finish(value));
-        }
+    let whole = len / WORD * WORD;
+    if whole > 0 {
+        let to = y.as_mut_ptr();
+        let from = a.map_or(to.cast_const(), <[i8]>::as_ptr);
+        let mut state = State {
+            constant,
+            zero_point: i32::from(p.output.zero_point),
+            shift: u32::from(p.shift),
+            a_end: from.wrapping_add(whole),
+        };
+        // SAFETY: `whole` is a number of words above 0 and not more than `a`, `b` and `y` have; `a` is `y` or apart from it.
+        unsafe { block(p, &mut state, from, b.as_ptr(), to) };
     }
-    let (InOut::Apart(_, y) | InOut::InPlace(y)) = io.a_y;
+    for (at, (y, &b)) in y.iter_mut().zip(b).enumerate().skip(whole) {
+        let a = a.map_or(*y, |a| a.get(at).copied().unwrap_or(0));
+        let sum = i32::from(a)
+            .wrapping_mul(p.multiplier_a)
+            .wrapping_add(i32::from(b).wrapping_mul(p.multiplier_b))
+            .wrapping_add(constant);
+        *y = p.output.finish(sum.wrapping_shr(u32::from(p.shift)));
+    }
     clamp(p.output, y);
 }
 

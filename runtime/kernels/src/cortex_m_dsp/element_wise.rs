@@ -7,7 +7,9 @@ use ocellus_format::{
 
 use super::requantize::finish;
 use crate::{
-    BinaryIo, InOut, LookupIo, PreluIo, generic::SMMLA_SHIFTS, reference, select::row_axis,
+    BinaryIo, InOut, LookupIo, PreluIo,
+    generic::{RowsOf, SMMLA_SHIFTS},
+    reference,
 };
 
 /// Calls `f` with each value of a row, and replaces or writes it by what that gives.
@@ -32,24 +34,22 @@ fn map(x_y: &mut InOut<'_>, first: usize, len: usize, f: impl Fn(usize, i8) -> i
 }
 
 pub(super) fn mul_s8(p: &Mul, mut io: BinaryIo<'_>) {
-    let all = p.binary.shape;
-    let Some(axis) = row_axis(&p.binary) else {
-        reference::mul_s8(p, io);
-        return;
-    };
-    let len_of = |sizes: &[u32]| sizes.iter().fold(1, |len, &size| len * size as usize);
-    let row = len_of(all.get(axis..).unwrap_or(&[]));
-    let Some(b) = io.b.get(..row).filter(|b| !b.is_empty()) else {
-        return;
-    };
     let short = SMMLA_SHIFTS.contains(&p.requant.shift);
-    for first in (0..len_of(&all)).step_by(row.max(1)) {
-        map(&mut io.a_y, first, row, |at, a| {
-            let b = b.get(at).copied().unwrap_or(0);
-            let a = i32::from(a) - i32::from(p.zero_point_a);
-            let b = i32::from(b) - i32::from(p.zero_point_b);
-            finish(a * b, p.requant, p.output, short)
-        });
+    let product = |a: i8, b: i8| {
+        let a = i32::from(a) - i32::from(p.zero_point_a);
+        let b = i32::from(b) - i32::from(p.zero_point_b);
+        finish(a * b, p.requant, p.output, short)
+    };
+    let done = RowsOf::new(&p.binary).is_some_and(|rows| {
+        rows.for_each(&mut io, |a, b, y| {
+            for (at, (y, &b)) in y.iter_mut().zip(b).enumerate() {
+                let a = a.map_or(*y, |a| a.get(at).copied().unwrap_or(0));
+                *y = product(a, b);
+            }
+        })
+    });
+    if !done {
+        reference::mul_s8(p, io);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Algorithms that several instruction sets share, each written portably beside the instructions that carry it out.
 
 #[cfg(any(
+    ocellus_isa = "cortex_m_dsp",
     ocellus_isa = "helium",
     target_arch = "x86_64",
     target_arch = "aarch64"
@@ -11,6 +12,7 @@ mod requantize;
 mod resize_bilinear;
 
 #[cfg(any(
+    ocellus_isa = "cortex_m_dsp",
     ocellus_isa = "helium",
     target_arch = "x86_64",
     target_arch = "aarch64"

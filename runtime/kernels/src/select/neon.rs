@@ -2,7 +2,7 @@
 
 use ocellus_format::{Isa, ops};
 
-use super::{Choice, Operator, helium::is_pointwise, x86::binary};
+use super::{Choice, Operator, helium::is_pointwise, x86::everywhere};
 
 /// Products of one output at most, where weights are packed or taps gathered.
 pub(crate) const NEON_TAPS_MAX: u32 = 8192;
@@ -18,17 +18,7 @@ pub(super) fn choice(isa: Isa, operator: Operator<'_>) -> Option<Choice> {
         Operator::DepthwiseConv2d(p) => depthwise_conv_2d(p)?,
         Operator::TransposeConv2d(p) => transpose_conv_2d(p)?,
         Operator::BatchMatMul(p) => batch_mat_mul(p)?,
-        Operator::FullyConnected(_) => "fully_connected",
-        Operator::MaxPool2d(_) => "max_pool_2d",
-        Operator::AveragePool2d(_) => "average_pool_2d",
-        Operator::Add(p) => binary("add", &p.binary)?,
-        Operator::Mul(p) => binary("mul", &p.binary)?,
-        Operator::Minimum(p) => binary("minimum", &p.binary)?,
-        Operator::Maximum(p) => binary("maximum", &p.binary)?,
-        Operator::Lookup(_) => "lookup",
-        Operator::Prelu(_) => "prelu",
-        Operator::ResizeBilinear(_) => "resize_bilinear",
-        _ => return None,
+        _ => everywhere(operator)?,
     };
     Some(Choice {
         isa,

@@ -15,6 +15,18 @@ pub(super) fn choice(isa: Isa, operator: Operator<'_>) -> Option<Choice> {
         Operator::Conv2d(p) => conv_2d(p)?,
         Operator::DepthwiseConv2d(p) => depthwise_conv_2d(p)?,
         Operator::TransposeConv2d(p) => transpose_conv_2d(p)?,
+        _ => everywhere(operator)?,
+    };
+    Some(Choice {
+        isa,
+        kernel,
+        scratch_bytes: 0,
+    })
+}
+
+/// Kernels that every instruction set of a machine with an operating system has, for any parameters or by the rows of a broadcast.
+pub(super) fn everywhere(operator: Operator<'_>) -> Option<&'static str> {
+    Some(match operator {
         Operator::FullyConnected(_) => "fully_connected",
         Operator::MaxPool2d(_) => "max_pool_2d",
         Operator::AveragePool2d(_) => "average_pool_2d",
@@ -26,11 +38,6 @@ pub(super) fn choice(isa: Isa, operator: Operator<'_>) -> Option<Choice> {
         Operator::Prelu(_) => "prelu",
         Operator::ResizeBilinear(_) => "resize_bilinear",
         _ => return None,
-    };
-    Some(Choice {
-        isa,
-        kernel,
-        scratch_bytes: 0,
     })
 }
 
@@ -64,7 +71,7 @@ fn is_listed(w: &ops::Window2d) -> bool {
 }
 
 /// `b` as long as `a`, or repeated whole.
-pub(super) fn binary(kernel: &'static str, p: &ops::Binary) -> Option<&'static str> {
+fn binary(kernel: &'static str, p: &ops::Binary) -> Option<&'static str> {
     row_axis(p).map(|_| kernel)
 }
 
